@@ -1,0 +1,215 @@
+"""What the operator and a shard pod say to each other: state, not orders.
+
+The operator sends a pod its whole `Assignment`, the pod reports its whole `Observed`; either side may restart
+and the next exchange puts all right. The only request is for a permit to identify. Each message travels as one
+JSON text frame, told apart by `kind`.
+
+Unknown fields are ignored, so that an older pod works with a newer operator; a field is never renamed, only
+added with a default. Times are seconds, ages are counted by the reporting side: the two clocks are never compared.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+CONTRACT_VERSION = 1
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ShardRange(_Message):
+    """Shards `first_shard_id..last_shard_id`, both inclusive."""
+
+    first_shard_id: int = Field(ge=0)
+    last_shard_id: int = Field(ge=0)
+
+
+class Checkpoint(_Message):
+    """A session and the `seq` it may resume from: all up to it needs no repeating."""
+
+    shard_id: int
+    shard_count: int
+    session_id: str
+    seq: int
+    resume_gateway_url: str
+
+
+class Ownership(_Message):
+    """Who delivers which guilds: guild g is the pending set's iff its pending shard lies in `handed`."""
+
+    active_epoch: int
+    active_shard_count: int
+    pending_epoch: int | None = None
+    pending_shard_count: int | None = None
+    handed: tuple[ShardRange, ...] = ()
+
+
+class Peer(_Message):
+    """A pod of the same epoch that sessions move to or come from."""
+
+    pod: str
+    address: str
+    range: ShardRange
+
+
+class DiscordSettings(_Message):
+    """How sessions are opened. The token is not here: it reaches the pod by its environment."""
+
+    gateway_url: str
+    compression: Literal["zstd-stream", "zlib-stream", "none"]
+    intents: int
+    presence: dict[str, Any] | None = None
+
+
+class HttpSinkSettings(_Message):
+    """One POST a batch; the Authorization header's value reaches the pod by its environment."""
+
+    url: str
+    max_batch_events: int = 1
+    max_connections: int = 64
+
+
+class DeliverySettings(_Message):
+    http: HttpSinkSettings
+    ordering: Literal["guild", "shard", "none"] = "guild"
+    timeout: float = 10.0
+    max_queued_events: int = 100_000
+    max_queued_bytes: int = 256 * 1024 * 1024
+    overflow: Literal["dropOldest", "dropNewest"] = "dropOldest"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Assignment(_Message):
+    """All that one pod has to do, numbered (term, n); a lower term is ignored."""
+
+    kind: Literal["assignment"] = "assignment"
+    version: int = CONTRACT_VERSION
+    term: int
+    n: int
+    gateway: str
+    pod: str
+    epoch: int
+    shard_count: int
+    range: ShardRange
+    role: Literal["standby", "active", "draining"]
+    ownership: Ownership
+    checkpoints: tuple[Checkpoint, ...] = ()
+    peers: tuple[Peer, ...] = ()
+    discord: DiscordSettings
+    delivery: DeliverySettings
+
+
+ShardState = Literal["disconnected", "connecting", "awaiting_permit", "identifying", "resuming", "connected", "refused"]
+
+
+class ShardObserved(_Message):
+    """One shard as its pod sees it. `checkpoint_local`: acknowledged or spooled; `checkpoint_remote`: acknowledged."""
+
+    shard_id: int
+    state: ShardState
+    guilds: int = 0
+    unavailable_guilds: int = 0
+    all_guilds_loaded: bool = False
+    latency: float | None = None
+    session_id: str | None = None
+    seq: int | None = None
+    acknowledged_seq: int | None = None
+    checkpoint_local: Checkpoint | None = None
+    checkpoint_remote: Checkpoint | None = None
+    close_code: int | None = None
+    problem: str | None = None
+
+
+class QueueObserved(_Message):
+    """What waits in the pod. `events_longest` is the most that ever waited at once since the pod's start."""
+
+    events: int = 0
+    bytes: int = 0
+    oldest_age: float = 0.0
+    events_longest: int = 0
+
+
+class SinkObserved(_Message):
+    up: bool
+    problem: str | None = None
+
+
+class Counters(_Message):
+    """Events since the pod's start."""
+
+    received: int = 0
+    delivered: int = 0
+    filtered: int = 0
+    dropped: dict[str, int] = Field(default_factory=dict)
+    identifies: int = 0
+    resumes: int = 0
+
+
+class Observed(_Message):
+    """All that one pod knows of itself. `term`, `n`: the assignment in force; 0, 0 before the first."""
+
+    kind: Literal["observed"] = "observed"
+    version: int = CONTRACT_VERSION
+    pod: str
+    term: int = 0
+    n: int = 0
+    epoch: int = 0
+    shard_count: int = 0
+    range: ShardRange | None = None
+    ownership: Ownership | None = None
+    ready: bool = False
+    why_not_ready: str | None = None
+    stopping: bool = False
+    http_address: str | None = None
+    shards: tuple[ShardObserved, ...] = ()
+    queue: QueueObserved = QueueObserved()
+    sink: SinkObserved | None = None
+    counters: Counters = Counters()
+
+
+class PermitRequest(_Message):
+    """Asks leave to identify one shard. With `ready` false (no Hello yet) only the waiting time is answered."""
+
+    kind: Literal["permit_request"] = "permit_request"
+    request: int
+    epoch: int
+    shard_id: int
+    shard_count: int
+    ready: bool
+
+
+class PermitAnswer(_Message):
+    """Granted: identify within `expires_in` of the *asking*. Else ask again in `retry_in`; `reason` says why."""
+
+    kind: Literal["permit_answer"] = "permit_answer"
+    request: int
+    term: int
+    permit: int | None = None
+    expires_in: float = 0.0
+    retry_in: float = 0.0
+    reason: str | None = None
+
+
+class IdentifySent(_Message):
+    """The Identify that `permit` allowed has been written to the socket."""
+
+    kind: Literal["identify_sent"] = "identify_sent"
+    permit: int
+    epoch: int
+    shard_id: int
+
+
+class NotLeader(_Message):
+    """The control service's replica that answered does not lead: try another address."""
+
+    kind: Literal["not_leader"] = "not_leader"
+
+
+FromPod = Annotated[Observed | PermitRequest | IdentifySent, Field(discriminator="kind")]
+FromOperator = Annotated[Assignment | PermitAnswer | NotLeader, Field(discriminator="kind")]
+
+from_pod: TypeAdapter[Observed | PermitRequest | IdentifySent] = TypeAdapter(FromPod)
+from_operator: TypeAdapter[Assignment | PermitAnswer | NotLeader] = TypeAdapter(FromOperator)
