@@ -1,0 +1,186 @@
+"""One pod's connection: its reports come in, its assignment and the answers to its requests for permits go out.
+
+It decides nothing: whether a shard may identify is the ledger's business, what a pod has to do the planner's.
+A pod whose messages cannot be understood is disconnected with a reason and may dial again; it never harms
+the operator or the other pods.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from pydantic import ValidationError
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+from gateway_operator.core.identify_ledger import Granted, Wait
+from shardpod.contract import Assignment, IdentifySent, Observed, PermitAnswer, PermitRequest, from_pod
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+CLOSE_REPLACED = 4001
+"""A newer connection of the same pod took over (RFC 6455 leaves 4000-4999 to applications)."""
+
+INTRODUCTION_TIMEOUT = 10.0
+"""Seconds a pod has to send its first report, which names it."""
+
+UNASSIGNED_RETRY = 1.0
+"""Seconds until a pod should ask again that asked for a shard which its assignment does not hold."""
+
+
+class PermitLedger(Protocol):
+    """Who may identify, and when. In production `core.identify_ledger.IdentifyLedger`."""
+
+    def ask(self, epoch: int, shard_id: int, shard_count: int, *, ready: bool, now: float) -> Granted | Wait: ...
+
+    def sent(self, permit: int, now: float) -> None: ...
+
+
+class NotUnderstoodError(Exception):
+    """A message that is not of the contract; its text is safe to show and to log."""
+
+
+class PodConnection:
+    """Serves one connection until it ends. `assigned` returns the pod's numbered assignment, if it has one."""
+
+    def __init__(
+        self,
+        socket: ServerConnection,
+        *,
+        term: int,
+        ledger: PermitLedger,
+        assigned: Callable[[], Assignment | None],
+        heard: Callable[[Observed], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._socket = socket
+        self._term = term
+        self._ledger = ledger
+        self._assigned = assigned
+        self._heard = heard
+        self._clock = clock
+        self._assignment_changed = asyncio.Event()
+        self._replaced = False
+
+    async def run(self, introduction: Observed) -> None:
+        """Serve the pod that has introduced itself, until either side closes."""
+        self._heard(introduction)
+        self._assignment_changed.set()
+        sender = asyncio.create_task(self._send_assignments())
+        try:
+            await self._receive(introduction.pod)
+        except ConnectionClosed as ended:
+            _log_refusal(ended)
+        except NotUnderstoodError as problem:
+            await refuse(self._socket, problem)
+        finally:
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
+
+    def assignment_changed(self) -> None:
+        """Send the assignment as soon as the socket takes it; of several changes only the last is sent."""
+        self._assignment_changed.set()
+
+    async def replace(self) -> None:
+        """Make way for a newer connection of the same pod. What still arrives here is ignored."""
+        self._replaced = True
+        await self._socket.close(CLOSE_REPLACED, "a newer connection of this pod took over")
+
+    async def _send_assignments(self) -> None:
+        while True:
+            await self._assignment_changed.wait()
+            self._assignment_changed.clear()
+            if (assignment := self._assigned()) is not None:
+                await self._socket.send(assignment.model_dump_json())
+
+    async def _receive(self, pod: str) -> None:
+        while True:
+            message = await receive(self._socket)
+            if self._replaced:
+                return
+            match message:
+                case Observed():
+                    if message.pod != pod:
+                        raise NotUnderstoodError(f"this connection is {pod}'s, but a report named another pod")
+                    self._heard(message)
+                case PermitRequest():
+                    await self._socket.send(self._answer(message).model_dump_json())
+                case IdentifySent():
+                    self._ledger.sent(message.permit, self._clock())
+
+    def _answer(self, request: PermitRequest) -> PermitAnswer:
+        if not self._holds(request):
+            reason = "this shard is not in the pod's assignment"
+            return PermitAnswer(request=request.request, term=self._term, retry_in=UNASSIGNED_RETRY, reason=reason)
+        answer = self._ledger.ask(
+            request.epoch, request.shard_id, request.shard_count, ready=request.ready, now=self._clock()
+        )
+        if isinstance(answer, Granted):
+            return PermitAnswer(
+                request=request.request, term=self._term, permit=answer.permit, expires_in=answer.expires_in
+            )
+        return PermitAnswer(request=request.request, term=self._term, retry_in=answer.retry_in, reason=answer.reason)
+
+    def _holds(self, request: PermitRequest) -> bool:
+        """I4: a pod left over from an older plan must not spend identifies on shards it no longer holds."""
+        assigned = self._assigned()
+        return (
+            assigned is not None
+            and (assigned.epoch, assigned.shard_count) == (request.epoch, request.shard_count)
+            and assigned.range.first_shard_id <= request.shard_id <= assigned.range.last_shard_id
+        )
+
+
+async def introduction_of(socket: ServerConnection) -> Observed | None:
+    """The first report of a pod that has just dialled, or None after it was refused or has gone."""
+    try:
+        async with asyncio.timeout(INTRODUCTION_TIMEOUT):
+            message = await receive(socket)
+    except ConnectionClosed as ended:
+        _log_refusal(ended)
+    except TimeoutError:
+        await refuse(socket, NotUnderstoodError("no report within the time to introduce oneself"))
+    except NotUnderstoodError as problem:
+        await refuse(socket, problem)
+    else:
+        if isinstance(message, Observed):
+            return message
+        await refuse(socket, NotUnderstoodError("the first message must be the pod's report"))
+    return None
+
+
+async def receive(socket: ServerConnection) -> Observed | PermitRequest | IdentifySent:
+    """One message of the contract; raises NotUnderstoodError, or ConnectionClosed at the end."""
+    frame = await socket.recv()
+    if isinstance(frame, bytes):
+        raise NotUnderstoodError("messages travel as text frames")
+    try:
+        return from_pod.validate_json(frame)
+    except ValidationError as error:
+        raise NotUnderstoodError(_first_problem(error)) from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Where it is wrong and why, without the values: a report may hold a session."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "message"
+    return f"{place}: {first['msg']}"
+
+
+async def refuse(socket: ServerConnection, problem: NotUnderstoodError) -> None:
+    """Close with a reason; logged here, so once a connection."""
+    logger.warning("closed a pod's connection: its message is not of the contract", problem=str(problem))
+    await socket.close(CloseCode.POLICY_VIOLATION, _close_reason(str(problem)))
+
+
+def _log_refusal(ended: ConnectionClosed) -> None:
+    """What the WebSocket layer refused by itself: a message too large, or text that is not UTF-8."""
+    if ended.sent is not None and ended.sent.code in (CloseCode.MESSAGE_TOO_BIG, CloseCode.INVALID_DATA):
+        logger.warning("closed a pod's connection", problem=ended.sent.reason or CloseCode(ended.sent.code).name)
+
+
+def _close_reason(text: str) -> str:
+    """RFC 6455, 5.5: a control frame's payload is 125 bytes at most, 2 of them the close code."""
+    return text.encode()[:123].decode(errors="ignore")

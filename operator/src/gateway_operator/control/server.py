@@ -1,0 +1,130 @@
+"""Where pods dial in: checks who they are, keeps what each last said, and hands each its assignment.
+
+The operator's loop sees two methods and an event. It holds no plan and takes no decision; when it restarts,
+the pods dial again and one exchange puts all right.
+"""
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+
+import structlog
+from websockets.asyncio.server import ServerConnection, unix_serve
+from websockets.http11 import Request, Response
+
+from shardpod.contract import Assignment, Observed
+
+from .connection import PermitLedger, PodConnection, introduction_of
+from .numbering import AssignmentNumbering
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""A report has about 1 KiB a shard; a pod holds some hundred shards at most."""
+
+MAX_WAITING_MESSAGES = 16
+"""Messages of one pod read ahead of their handling, then its socket is no longer read."""
+
+KEEPALIVE = 20.0
+"""Seconds between pings, and until one without its pong ends the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodHeard:
+    """What a pod last said; `heard_at` is on the operator's monotonic clock, in seconds."""
+
+    connected: bool
+    observed: Observed
+    heard_at: float
+
+
+class ControlServer:
+    """The control channel of one gateway under one `term`. It sets `changed` when a pod came, went or reported."""
+
+    def __init__(
+        self, *, term: int, secret: str, ledger: PermitLedger, changed: asyncio.Event, clock: Callable[[], float]
+    ) -> None:
+        self._term = term
+        self._authorization = f"Bearer {secret}".encode()
+        self._ledger = ledger
+        self._changed = changed
+        self._clock = clock
+        self._numbering = AssignmentNumbering(term)
+        self._heard: dict[str, PodHeard] = {}
+        self._connections: dict[str, PodConnection] = {}
+
+    def pods(self) -> Mapping[str, PodHeard]:
+        """What each pod last said, connected or not."""
+        return dict(self._heard)
+
+    def assign(self, assignments: Mapping[str, Assignment]) -> None:
+        """Make this the whole truth: whose content changed is told at once, or when it dials again."""
+        for pod in self._numbering.replace(assignments):
+            if (connection := self._connections.get(pod)) is not None:
+                connection.assignment_changed()
+        for pod in self._heard.keys() - assignments.keys() - self._connections.keys():
+            del self._heard[pod]
+
+    @asynccontextmanager
+    async def listening(self, path: Path) -> AsyncIterator[None]:
+        """Serve on a unix socket at `path`; one left over by a dead operator is replaced. Raises OSError."""
+        async with unix_serve(
+            self._serve,
+            path,
+            process_request=self._check_authorization,
+            max_size=MAX_MESSAGE_BYTES,
+            max_queue=MAX_WAITING_MESSAGES,
+            compression=None,
+            ping_interval=KEEPALIVE,
+            ping_timeout=KEEPALIVE,
+            server_header=None,
+        ):
+            yield
+
+    def _check_authorization(self, socket: ServerConnection, request: Request) -> Response | None:
+        # `get_all`, not `get`: a header given twice must be an answer of 401, not an exception.
+        given = request.headers.get_all("Authorization")
+        if len(given) == 1 and hmac.compare_digest(given[0].encode(errors="surrogateescape"), self._authorization):
+            return None
+        logger.warning("refused a connection to the control channel: wrong or no secret")
+        return socket.respond(HTTPStatus.UNAUTHORIZED, "Wrong or no control secret.\n")
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        introduction = await introduction_of(socket)
+        if introduction is None:
+            return
+        pod = introduction.pod
+        connection = PodConnection(
+            socket,
+            term=self._term,
+            ledger=self._ledger,
+            assigned=lambda: self._numbering.current(pod),
+            heard=self._note,
+            clock=self._clock,
+        )
+        older = self._connections.get(pod)
+        self._connections[pod] = connection
+        logger.info("pod connected", pod=pod)
+        async with asyncio.TaskGroup() as tasks:
+            if older is not None:
+                tasks.create_task(older.replace())
+            try:
+                await connection.run(introduction)
+            finally:
+                self._disconnected(pod, connection)
+
+    def _note(self, observed: Observed) -> None:
+        self._heard[observed.pod] = PodHeard(connected=True, observed=observed, heard_at=self._clock())
+        self._changed.set()
+
+    def _disconnected(self, pod: str, connection: PodConnection) -> None:
+        if self._connections.get(pod) is not connection:
+            return
+        del self._connections[pod]
+        self._heard[pod] = replace(self._heard[pod], connected=False)
+        logger.info("pod disconnected", pod=pod)
+        self._changed.set()

@@ -1,0 +1,179 @@
+"""The pod's end of the control channel: dials the operator, reports, asks for permits, and never gives up.
+
+The operator may be away for any time: the pod goes on delivering and resuming, only identifies wait.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from itertools import count, cycle
+from random import Random
+
+import structlog
+from pydantic import ValidationError
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import WebSocketException
+
+from shardpod.contract import (
+    Assignment,
+    IdentifySent,
+    NotLeader,
+    Observed,
+    PermitAnswer,
+    PermitRequest,
+    from_operator,
+)
+from shardpod.worker import Granted, Wait
+
+_REPORT_INTERVAL = 1.0
+"""Seconds between reports when nothing hurries."""
+_HURRIED_REPORT_DELAY = 0.1
+"""Seconds in which changes are gathered into one report."""
+_REDIAL_DELAY = (0.2, 1.0)
+"""Random seconds before dialling the next address: many pods do not come back in step."""
+_ANSWER_TIMEOUT = 5.0
+"""Seconds after which a permit request counts as unanswered."""
+_AWAY = Wait(retry_in=1.0, reason="waiting for the operator, which cannot be reached")
+
+logger = structlog.get_logger("control")
+
+
+class ControlClient:
+    """Implements the worker's `Permits`, and hands each new `Assignment` to `on_assignment`."""
+
+    def __init__(
+        self,
+        addresses: tuple[str, ...],
+        secret: str,
+        *,
+        observe: Callable[[], Observed],
+        on_assignment: Callable[[Assignment], None],
+        random: Random,
+    ) -> None:
+        self.connected = False
+        self._addresses = addresses
+        self._headers = {"Authorization": f"Bearer {secret}"}
+        self._observe = observe
+        self._on_assignment = on_assignment
+        self._random = random
+        self._connection: ClientConnection | None = None
+        self._hurry = asyncio.Event()
+        self._requests = count(1)
+        self._answers: dict[int, asyncio.Future[PermitAnswer]] = {}
+        self._term = 0
+        self._epoch_and_count = (0, 0)
+        self._sends: set[asyncio.Task[None]] = set()
+
+    def hurry(self) -> None:
+        """Something changed: report soon."""
+        self._hurry.set()
+
+    async def run(self) -> None:
+        """Keep a connection to whichever address leads, until cancelled."""
+        was_away = False
+        for address in cycle(self._addresses):
+            try:
+                async with self._dial(address) as connection:
+                    self._connection, self.connected, was_away = connection, True, False
+                    logger.debug("connected to the operator", address=address)
+                    await self._talk(connection)
+            except (OSError, TimeoutError, WebSocketException) as error:
+                if not was_away:
+                    logger.warning("the operator cannot be reached, trying on", problem=str(error) or repr(error))
+                was_away = True
+            finally:
+                self._disconnected()
+            await asyncio.sleep(self._random.uniform(*_REDIAL_DELAY))
+
+    async def report_now(self) -> None:
+        """Send a last report, if there is anybody to hear it."""
+        if self._connection is not None:
+            with contextlib.suppress(WebSocketException):
+                await self._connection.send(self._observe().model_dump_json())
+
+    # shardpod.worker.Permits
+
+    async def ask(self, shard_id: int, *, ready: bool) -> Granted | Wait:
+        connection = self._connection
+        if connection is None:
+            return _AWAY
+        epoch, shard_count = self._epoch_and_count
+        number = next(self._requests)
+        request = PermitRequest(request=number, epoch=epoch, shard_id=shard_id, shard_count=shard_count, ready=ready)
+        future = self._answers[number] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT):
+                await connection.send(request.model_dump_json())
+                answer = await future
+        except (TimeoutError, ConnectionError, WebSocketException):
+            return _AWAY
+        finally:
+            self._answers.pop(number, None)
+        if answer.permit is None:
+            return Wait(answer.retry_in, answer.reason or "waiting for a permit to identify")
+        return Granted(answer.permit, answer.expires_in)
+
+    def identify_sent(self, shard_id: int, permit: int) -> None:
+        message = IdentifySent(permit=permit, epoch=self._epoch_and_count[0], shard_id=shard_id)
+        task = asyncio.get_running_loop().create_task(self._send_quietly(message.model_dump_json()))
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
+
+    # Inside one connection.
+
+    def _dial(self, address: str) -> connect:
+        if address.startswith("unix:"):
+            return unix_connect(
+                address.removeprefix("unix:"), "ws://operator/", additional_headers=self._headers, compression=None
+            )
+        return connect(address, additional_headers=self._headers, compression=None)
+
+    async def _talk(self, connection: ClientConnection) -> None:
+        reporting = asyncio.create_task(self._report_forever(connection))
+        try:
+            async for message in connection:
+                self._received(message)
+        finally:
+            reporting.cancel()
+            await asyncio.gather(reporting, return_exceptions=True)
+
+    async def _report_forever(self, connection: ClientConnection) -> None:
+        with contextlib.suppress(WebSocketException):
+            while True:
+                self._hurry.clear()
+                await connection.send(self._observe().model_dump_json())
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), _REPORT_INTERVAL)
+                    await asyncio.sleep(_HURRIED_REPORT_DELAY)
+
+    def _received(self, text: str | bytes) -> None:
+        try:
+            message = from_operator.validate_json(text)
+        except ValidationError as error:
+            logger.warning("a message of the operator was not understood", problem=error.errors(include_input=False))
+            return
+        match message:
+            case Assignment():
+                # A lower term is a leader of the past (architecture, Control channel).
+                if message.term >= self._term:
+                    self._term = message.term
+                    self._epoch_and_count = (message.epoch, message.shard_count)
+                    self._on_assignment(message)
+                    self.hurry()
+            case PermitAnswer():
+                future = self._answers.get(message.request)
+                if future is not None and not future.done() and message.term >= self._term:
+                    future.set_result(message)
+            case NotLeader():
+                logger.debug("this replica does not lead")
+
+    async def _send_quietly(self, text: str) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(WebSocketException):
+                await self._connection.send(text)
+
+    def _disconnected(self) -> None:
+        self._connection, self.connected = None, False
+        for future in self._answers.values():
+            if not future.done():
+                future.set_exception(ConnectionError("the control connection ended"))

@@ -1,0 +1,109 @@
+"""The pod's state put into the contract's words: the report to the operator and the answer of /readyz."""
+
+from collections.abc import Iterable
+
+from shardpod.contract import (
+    Assignment,
+    Checkpoint,
+    Counters,
+    Observed,
+    QueueObserved,
+    ShardObserved,
+    SinkObserved,
+)
+from shardpod.protocol import ShardState
+from shardpod.worker import ShardReport, WorkerReport
+
+_NAMED_SHARDS = 3
+"""How many shards a sentence names before it only counts them."""
+
+
+def observe(
+    *, pod: str, assignment: Assignment | None, report: WorkerReport | None, stopping: bool, http_address: str | None
+) -> Observed:
+    """Make the whole report of a pod; without an assignment it has only its name to tell."""
+    why_not_ready = explain_not_ready(assignment, report, stopping=stopping)
+    if assignment is None or report is None:
+        return Observed(pod=pod, stopping=stopping, http_address=http_address, why_not_ready=why_not_ready)
+    return Observed(
+        pod=pod,
+        term=assignment.term,
+        n=assignment.n,
+        epoch=assignment.epoch,
+        shard_count=assignment.shard_count,
+        range=assignment.range,
+        ownership=assignment.ownership,
+        ready=why_not_ready is None,
+        why_not_ready=why_not_ready,
+        stopping=stopping,
+        http_address=http_address,
+        shards=tuple(_shard(shard, assignment.shard_count) for shard in report.shards),
+        queue=QueueObserved(
+            events=report.queued_events,
+            bytes=report.queued_bytes,
+            oldest_age=report.oldest_age,
+            events_longest=report.queued_longest,
+        ),
+        sink=SinkObserved(up=report.sink_up, problem=report.sink_problem),
+        counters=Counters(
+            received=sum(report.received.values()),
+            delivered=report.delivered,
+            filtered=report.filtered,
+            dropped={reason: sum(by_type.values()) for reason, by_type in report.dropped.items()},
+            identifies=report.identifies,
+            resumes=report.resumes,
+        ),
+    )
+
+
+def explain_not_ready(assignment: Assignment | None, report: WorkerReport | None, *, stopping: bool) -> str | None:
+    """Say in words why the pod does not hold its sessions; None when it does."""
+    if stopping:
+        return "stopping"
+    if assignment is None or report is None:
+        return "waiting for the operator's assignment"
+    waiting = [shard for shard in report.shards if shard.state is not ShardState.CONNECTED]
+    if not waiting:
+        return None
+    connected = len(report.shards) - len(waiting)
+    return f"{connected} of {len(report.shards)} shards connected; {'; '.join(_explain(waiting))}"
+
+
+def _explain(shards: list[ShardReport]) -> Iterable[str]:
+    for shard in shards[:_NAMED_SHARDS]:
+        problem = f" ({shard.problem})" if shard.problem else ""
+        yield f"shard {shard.shard_id} is {shard.state.replace('_', ' ')}{problem}"
+    if len(shards) > _NAMED_SHARDS:
+        yield f"and {len(shards) - _NAMED_SHARDS} more"
+
+
+def _shard(shard: ShardReport, shard_count: int) -> ShardObserved:
+    checkpoint = _checkpoint(shard, shard_count)
+    return ShardObserved(
+        shard_id=shard.shard_id,
+        state=shard.state.value,
+        guilds=shard.guilds,
+        unavailable_guilds=shard.unavailable_guilds,
+        all_guilds_loaded=shard.all_guilds_loaded,
+        latency=shard.latency,
+        session_id=shard.session_id,
+        seq=shard.seq,
+        acknowledged_seq=shard.settled_seq,
+        # Nothing is spooled yet, so what is settled locally is what the bot has acknowledged.
+        checkpoint_local=checkpoint,
+        checkpoint_remote=checkpoint,
+        close_code=shard.close_code,
+        problem=shard.problem,
+    )
+
+
+def _checkpoint(shard: ShardReport, shard_count: int) -> Checkpoint | None:
+    if shard.session_id is None or shard.settled_seq is None or shard.resume_gateway_url is None:
+        return None
+    return Checkpoint(
+        shard_id=shard.shard_id,
+        shard_count=shard_count,
+        session_id=shard.session_id,
+        seq=shard.settled_seq,
+        resume_gateway_url=shard.resume_gateway_url,
+    )

@@ -1,0 +1,63 @@
+"""Which guilds a session holds: counts for status, and whether all of them have been loaded.
+
+READY lists every guild as unavailable, then GUILD_CREATE streams in (fact sheet, section 6).
+"""
+
+from collections.abc import Iterable
+
+LOADING_PAUSE = 10.0
+"""Seconds without a new guild after which loading counts as done: Discord sends no "all loaded" marker, and a guild
+in an outage may never come. Libraries wait 2 s after each guild; 10 s is what a handover asks for."""
+
+
+class Guilds:
+    """The guilds of one session: still loading, present, or in an outage."""
+
+    def __init__(self) -> None:
+        self._present: set[str] = set()
+        self._loading: set[str] = set()
+        self._unavailable: set[str] = set()
+        self._last_arrival: float | None = None
+
+    def ready(self, guild_ids: Iterable[str], now: float) -> None:
+        """READY begins anew: all its guilds are to be loaded."""
+        self._loading = set(guild_ids)
+        self._present.clear()
+        self._unavailable.clear()
+        self._last_arrival = now
+
+    def created(self, guild_id: str, *, unavailable: bool, now: float) -> None:
+        """GUILD_CREATE: loaded, back, or joined; in an outage it may be just `{id, unavailable: true}`."""
+        if guild_id in self._loading:
+            self._loading.discard(guild_id)
+            self._last_arrival = now
+        if unavailable:
+            self._present.discard(guild_id)
+            self._unavailable.add(guild_id)
+        else:
+            self._unavailable.discard(guild_id)
+            self._present.add(guild_id)
+
+    def deleted(self, guild_id: str, *, unavailable: bool) -> None:
+        """GUILD_DELETE: an outage when `unavailable`, else the bot has left the guild."""
+        self._loading.discard(guild_id)
+        self._present.discard(guild_id)
+        if unavailable:
+            self._unavailable.add(guild_id)
+        else:
+            self._unavailable.discard(guild_id)
+
+    @property
+    def count(self) -> int:
+        """All guilds of the session: present, still to come, and in an outage."""
+        return len(self._present) + len(self._loading) + len(self._unavailable)
+
+    @property
+    def unavailable(self) -> int:
+        return len(self._unavailable)
+
+    def all_loaded(self, now: float) -> bool:
+        """Every guild of READY was seen or announced unavailable, or none came for `LOADING_PAUSE`."""
+        if self._last_arrival is None:
+            return False
+        return not self._loading or now - self._last_arrival >= LOADING_PAUSE

@@ -1,0 +1,29 @@
+"""When to beat, and when silence means that the connection is a zombie (Discord docs, Gateway: heartbeats)."""
+
+
+class Heartbeat:
+    """The beats of one connection.
+
+    Any received payload counts as life, not the ACK alone: under load an ACK queues behind dispatches, so that
+    waiting for it would close healthy connections (fact sheet, section 3).
+    """
+
+    def __init__(self, *, interval: float, first_after: float, now: float) -> None:
+        self.interval = interval
+        self.next_at = now + first_after
+        self.heard = True
+        self._beat_at: float | None = None
+
+    def is_zombie(self) -> bool:
+        """Whether a beat was sent and nothing at all was received since."""
+        return self._beat_at is not None and not self.heard
+
+    def beat(self, now: float) -> None:
+        """A regular beat was sent."""
+        self.next_at = now + self.interval
+        self.heard = False
+        self._beat_at = now
+
+    def acknowledged(self, now: float) -> float | None:
+        """The latency in seconds, None for an ACK that no regular beat asked for."""
+        return None if self._beat_at is None else now - self._beat_at

@@ -1,0 +1,38 @@
+"""How long to wait before the next connection: at once after a healthy one, else longer each time, with jitter."""
+
+from random import Random
+
+_FIRST_DELAY = 1.0
+_LONGEST_DELAY = 60.0
+_HEALTHY_AFTER = 10.0
+"""Seconds a shard must have been connected for its next connection to be tried at once."""
+_INVALID_SESSION_DELAY = (1.0, 5.0)
+"""Random wait before identifying after op 9 (Discord staff, discord-api-docs #244)."""
+
+
+class Reconnect:
+    """Counts failures in a row and gives the delay before the next try."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._failures = 0
+        self._connected_at: float | None = None
+
+    def connected(self, now: float) -> None:
+        self._connected_at = now
+
+    def delay(self, now: float) -> float:
+        """Seconds until the next try after a connection that ended now, or never came to be.
+
+        Full jitter: the shards of a pod that lost its network do not come back in step.
+        """
+        if self._connected_at is not None and now - self._connected_at >= _HEALTHY_AFTER:
+            self._failures = 0
+        was_connected, self._connected_at = self._connected_at is not None, None
+        self._failures += 1
+        if self._failures == 1 and was_connected:
+            return 0.0
+        return self._random.uniform(0.1, min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(self._failures, 10)))
+
+    def delay_after_invalid_session(self, now: float) -> float:
+        return max(self._random.uniform(*_INVALID_SESSION_DELAY), self.delay(now))

@@ -1,0 +1,290 @@
+"""One shard's side of the gateway as a state machine (Discord docs, Gateway: Connection Lifecycle).
+
+Its driver opens sockets, tells it what came in and what time it is, and carries out the `effects` it collects.
+It decides everything else: when to beat, resume, identify (only by permit), wait or give up.
+"""
+
+from random import Random
+
+from .close_codes import CLOSE_RESUMABLE, AfterClose, after_close
+from .compression import decompressor
+from .effects import Close, Connect, Effect, IdentifySent, Send, SessionEnded
+from .envelope import Envelope, Routing, guild_of, read_envelope, read_heartbeat_interval, read_ready
+from .errors import ProtocolError
+from .event import Event, Session
+from .guilds import Guilds
+from .heartbeat import Heartbeat
+from .opcodes import Op
+from .outgoing import SessionSettings, connect_url, heartbeat, identify, resume
+from .reconnect import Reconnect
+from .state import ShardState
+
+HELLO_TIMEOUT = 20.0
+"""Seconds for opening a socket and receiving Hello; Discord documents none, libraries use 10 to 60 s."""
+ANSWER_TIMEOUT = 60.0
+"""Seconds without READY or RESUMED, nor any replayed event, after which the connection is given up."""
+MAX_FAILED_RESUMES = 3
+"""Resumes in a row that Discord may turn down before the session counts as gone (fact sheet, section 3)."""
+
+
+class ShardProtocol:
+    """The protocol of one shard over all its connections and sessions.
+
+    Call `start`, then report what happens; after every call carry out and clear `effects`, and see to it that
+    `tick` is called at `timer`. `received` returns the event that a message completed, if any.
+    """
+
+    def __init__(
+        self,
+        shard_id: int,
+        shard_count: int,
+        settings: SessionSettings,
+        *,
+        random: Random,
+    ) -> None:
+        self.shard_id = shard_id
+        self.shard_count = shard_count
+        self.state = ShardState.DISCONNECTED
+        self.session: Session | None = None
+        self.guilds = Guilds()
+        self.effects: list[Effect] = []
+        self.latency: float | None = None
+        self.close_code: int | None = None
+        self.problem: str | None = None
+        self.repeated = 0
+        self._settings = settings
+        self._random = random
+        self._reconnect = Reconnect(random)
+        self._decompressor = decompressor("none")
+        self._heartbeat: Heartbeat | None = None
+        self._deadline: float | None = None
+        self._failed_resumes = 0
+
+    @property
+    def timer(self) -> float | None:
+        """When `tick` has to be called next, on the clock of the `now` that is passed in; None for never."""
+        if self._heartbeat is None:
+            return self._deadline
+        if self._deadline is None:
+            return self._heartbeat.next_at
+        return min(self._deadline, self._heartbeat.next_at)
+
+    # What the driver reports.
+
+    def start(self) -> None:
+        """Begin: connect at once."""
+        self._connect()
+
+    def stop(self) -> None:
+        """End for good; the session stays resumable at Discord for a few minutes."""
+        if self.state not in (ShardState.DISCONNECTED, ShardState.REFUSED):
+            self.effects.append(Close(CLOSE_RESUMABLE))
+            self.problem = "stopped"
+        self._disconnected()
+
+    def dialling(self, now: float) -> None:
+        """Note that the driver has begun to open the socket that `Connect` asked for."""
+        if self.state is ShardState.CONNECTING:
+            self._deadline = now + HELLO_TIMEOUT
+            self._decompressor = decompressor(self._settings.compression)
+
+    def connection_failed(self, reason: str, now: float) -> None:
+        """No socket could be opened. A resume host that can't be reached is given up for the main one."""
+        if self.state is not ShardState.CONNECTING:
+            return
+        if self.session is not None:
+            self.session.resume_gateway_url = self._settings.gateway_url
+        self.problem = f"cannot connect: {reason}"
+        self._wait(self._reconnect.delay(now), now)
+
+    def connection_closed(self, code: int | None, now: float) -> None:
+        """The other side ended the connection; None: without a close code."""
+        if self.state in (ShardState.DISCONNECTED, ShardState.REFUSED):
+            return
+        self.close_code = code
+        self.problem = f"closed by Discord with {code}" if code is not None else "the connection broke"
+        if code is not None and self.state is ShardState.RESUMING:
+            self._failed_resumes += 1
+        action = after_close(code)
+        if action is AfterClose.STOP:
+            self._disconnected()
+            self.state = ShardState.REFUSED
+            return
+        if action is AfterClose.IDENTIFY:
+            self._end_session(f"closed with {code}")
+        self._wait(self._reconnect.delay(now), now)
+
+    def permit(self, now: float) -> bool:
+        """Leave to identify. False when the shard no longer waits for it; then the permit is unused."""
+        if self.state is not ShardState.AWAITING_PERMIT:
+            return False
+        self._send(identify(self._settings, self.shard_id, self.shard_count))
+        self.effects.append(IdentifySent())
+        self.state = ShardState.IDENTIFYING
+        self._deadline = now + ANSWER_TIMEOUT
+        return True
+
+    def tick(self, now: float) -> None:
+        """Do what is due at `now`."""
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline_passed(now)
+        elif self._heartbeat is not None and now >= self._heartbeat.next_at:
+            self._beat(now)
+
+    def received(self, message: bytes, now: float) -> Event | None:
+        """Take one WebSocket message; return the event that it completed, if it did.
+
+        Never raises: what is no gateway protocol closes the connection, resumably.
+        """
+        if self._heartbeat is not None:
+            self._heartbeat.heard = True
+        try:
+            payload = self._decompressor.decompress(message)
+            if payload is None:
+                return None
+            envelope = read_envelope(payload)
+            if envelope.op == Op.DISPATCH:
+                return self._dispatch(envelope, payload, now)
+            self._control(envelope, payload, now)
+        except ProtocolError as error:
+            self._give_up_connection(str(error), now)
+        return None
+
+    # Dispatches.
+
+    def _dispatch(self, envelope: Envelope, payload: bytes, now: float) -> Event | None:
+        seq, event_type = envelope.s, envelope.t
+        if seq is None or event_type is None:
+            raise ProtocolError("a dispatch without a sequence number or type")
+        routing = envelope.d if isinstance(envelope.d, Routing) else None
+        if self.state is not ShardState.CONNECTED:
+            self._dispatch_before_connected(event_type, payload, now)
+        session = self.session
+        if session is None:
+            raise ProtocolError("a dispatch before READY")
+        if seq <= session.seq:
+            # The same key again: the first is already on its way to the bot.
+            self.repeated += 1
+            return None
+        session.seq = seq
+        guild_id = guild_of(event_type, routing)
+        if guild_id is not None and routing is not None and event_type in ("GUILD_CREATE", "GUILD_DELETE"):
+            self._guild_changed(event_type, guild_id, unavailable=routing.unavailable is True, now=now)
+        return Event(event_type, seq, guild_id, self.shard_id, session.session_id, now, payload)
+
+    def _dispatch_before_connected(self, event_type: str, payload: bytes, now: float) -> None:
+        if self.state is ShardState.IDENTIFYING and event_type == "READY":
+            ready = read_ready(payload)
+            self.session = Session(ready.session_id, ready.resume_gateway_url, 0)
+            self.guilds.ready((guild.id for guild in ready.guilds), now)
+            self._connected(now)
+        elif self.state is ShardState.RESUMING:
+            self._deadline = now + ANSWER_TIMEOUT
+            if event_type == "RESUMED":
+                self._connected(now)
+        else:
+            raise ProtocolError(f"{event_type} while {self.state}")
+
+    def _guild_changed(self, event_type: str, guild_id: str, *, unavailable: bool, now: float) -> None:
+        if event_type == "GUILD_CREATE":
+            self.guilds.created(guild_id, unavailable=unavailable, now=now)
+        else:
+            self.guilds.deleted(guild_id, unavailable=unavailable)
+
+    def _connected(self, now: float) -> None:
+        self.state = ShardState.CONNECTED
+        self.problem = self.close_code = self._deadline = None
+        self._failed_resumes = 0
+        self._reconnect.connected(now)
+
+    # Everything that is no dispatch.
+
+    def _control(self, envelope: Envelope, payload: bytes, now: float) -> None:
+        match envelope.op:
+            case Op.HEARTBEAT_ACK:
+                if self._heartbeat is not None:
+                    self.latency = self._heartbeat.acknowledged(now)
+            case Op.HEARTBEAT:
+                self._send(heartbeat(self.session.seq if self.session else None))
+            case Op.HELLO:
+                self._hello(payload, now)
+            case Op.RECONNECT:
+                # May come before or instead of Hello (fact sheet, section 3).
+                self._close("Discord asked to reconnect", self._reconnect.delay(now), now)
+            case Op.INVALID_SESSION:
+                self._invalid_session(resumable=envelope.d is True, now=now)
+            case _:
+                pass  # an op of the future is Discord's right, and no reason to drop a session
+
+    def _hello(self, payload: bytes, now: float) -> None:
+        if self.state is not ShardState.CONNECTING:
+            raise ProtocolError("a second Hello")
+        interval = read_heartbeat_interval(payload)
+        self._heartbeat = Heartbeat(interval=interval, first_after=interval * self._random.random(), now=now)
+        if self.session is None:
+            self.state = ShardState.AWAITING_PERMIT
+            self._deadline = None
+        else:
+            self.state = ShardState.RESUMING
+            self._deadline = now + ANSWER_TIMEOUT
+            self._send(resume(self._settings.token, self.session))
+
+    def _invalid_session(self, *, resumable: bool, now: float) -> None:
+        if self.state is ShardState.RESUMING:
+            self._failed_resumes += 1
+        if not resumable:
+            self._end_session("Discord ended it (op 9)")
+        self._close("invalid session", self._reconnect.delay_after_invalid_session(now), now)
+
+    # Time.
+
+    def _deadline_passed(self, now: float) -> None:
+        if self.state is ShardState.DISCONNECTED:
+            self._connect()
+        else:
+            self._give_up_connection(f"no answer while {self.state}", now)
+
+    def _beat(self, now: float) -> None:
+        assert self._heartbeat is not None
+        if self._heartbeat.is_zombie():
+            self._give_up_connection("nothing received since the last heartbeat", now)
+            return
+        self._heartbeat.beat(now)
+        self._send(heartbeat(self.session.seq if self.session else None))
+
+    # Transitions.
+
+    def _connect(self) -> None:
+        if self.session is not None and self._failed_resumes >= MAX_FAILED_RESUMES:
+            self._end_session(f"{MAX_FAILED_RESUMES} resumes in a row were turned down")
+        self.state = ShardState.CONNECTING
+        self._deadline = None
+        base = self.session.resume_gateway_url if self.session else self._settings.gateway_url
+        self.effects.append(Connect(connect_url(base, self._settings.compression), self.session is None))
+
+    def _give_up_connection(self, problem: str, now: float) -> None:
+        self._close(problem, self._reconnect.delay(now), now)
+
+    def _close(self, problem: str, delay: float, now: float) -> None:
+        if self.state in (ShardState.DISCONNECTED, ShardState.REFUSED):
+            return
+        self.effects.append(Close(CLOSE_RESUMABLE))
+        self.problem = problem
+        self._wait(delay, now)
+
+    def _wait(self, delay: float, now: float) -> None:
+        self._disconnected()
+        self._deadline = now + delay
+
+    def _disconnected(self) -> None:
+        self.state = ShardState.DISCONNECTED
+        self._heartbeat = self._deadline = self.latency = None
+
+    def _end_session(self, reason: str) -> None:
+        if self.session is not None:
+            self.effects.append(SessionEnded(self.session.session_id, reason))
+        self.session = None
+        self._failed_resumes = 0
+
+    def _send(self, payload: bytes) -> None:
+        self.effects.append(Send(payload))

@@ -1,0 +1,8 @@
+"""Drives shards on one event loop: from the socket to the queue, and from the queue to the sink."""
+
+from .permits import Granted, Permits, Wait
+from .report import ShardReport, WorkerReport
+from .settings import WorkerSettings
+from .worker import Worker
+
+__all__ = ["Granted", "Permits", "ShardReport", "Wait", "Worker", "WorkerReport", "WorkerSettings"]

@@ -1,0 +1,214 @@
+"""Drives one shard's protocol: opens its sockets, asks for its permits, keeps its timers, carries out its effects."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from shardpod.protocol import (
+    CLOSE_RESUMABLE,
+    Close,
+    Connect,
+    Effect,
+    Event,
+    IdentifySent,
+    Send,
+    SessionEnded,
+    ShardProtocol,
+    ShardState,
+    explain_close,
+)
+from shardpod.transport import Connection, Connector
+
+from .permits import Granted, Permits
+
+CONNECT_AHEAD = 3.0
+"""Seconds before its turn to identify at which a shard opens its socket, so that Hello has come when it is there."""
+_LONGEST_WAIT = 30.0
+"""A wait for a permit is cut into pieces of this length: turns move up when others give up theirs."""
+
+logger = structlog.get_logger("shard")
+
+
+class ShardRunner:
+    """Runs one shard from `start` to `stop`.
+
+    `on_event` is called for each event, in the wake-up that read it; `on_change` when the shard's state changed.
+    """
+
+    def __init__(
+        self,
+        protocol: ShardProtocol,
+        *,
+        connector: Connector,
+        permits: Permits,
+        on_event: Callable[[Event], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.protocol = protocol
+        self.identifies = 0
+        self.resumes = 0
+        self.sessions_lost = 0
+        self.waiting_for: str | None = None
+        self._connector = connector
+        self._permits = permits
+        self._on_event = on_event
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
+        self._connection: Connection | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._state = protocol.state
+        self._permit = 0
+        self._stopping = False
+        self._log = logger.bind(shard=protocol.shard_id)
+
+    def start(self) -> None:
+        self.protocol.start()
+        self._settle()
+
+    def stop(self) -> None:
+        """End the connection; the session stays resumable."""
+        self._stopping = True
+        self.protocol.stop()
+        self._settle()
+
+    # shardpod.transport.Listener
+
+    def opened(self, connection: Connection) -> None:
+        if self.protocol.state is ShardState.CONNECTING:
+            self._connection = connection
+        else:
+            connection.close(CLOSE_RESUMABLE)  # given up while it was being opened
+
+    def message(self, data: bytes) -> None:
+        protocol = self.protocol
+        event = protocol.received(data, self._now())
+        if event is not None:
+            self._on_event(event)
+        if protocol.effects or protocol.state is not self._state:
+            self._settle()
+
+    def closed(self, code: int | None) -> None:
+        self._connection = None
+        self.protocol.connection_closed(code, self._now())
+        self._settle()
+
+    # What follows from any change: effects, log, tasks and the timer.
+
+    def _settle(self) -> None:
+        protocol = self.protocol
+        while protocol.effects:
+            effects, protocol.effects = protocol.effects, []
+            for effect in effects:
+                self._carry_out(effect)
+        if protocol.state is not self._state:
+            self._state_changed(self._state, protocol.state)
+        self._set_timer(protocol.timer)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Send(payload):
+                if self._connection is not None:
+                    self._connection.send(payload)
+            case IdentifySent():
+                self.identifies += 1
+                self._permits.identify_sent(self.protocol.shard_id, self._permit)
+            case Close(code):
+                if self._connection is not None:
+                    self._connection.close(code)
+                    self._connection = None
+            case Connect(url, to_identify):
+                self._run(self._connect(url, to_identify=to_identify))
+            case SessionEnded(_, reason):
+                self.sessions_lost += 1
+                self._log.warning("session lost, a new one will be opened", reason=reason)
+
+    def _state_changed(self, old: ShardState, new: ShardState) -> None:
+        self._state = new
+        self.waiting_for = None
+        self._on_change()
+        match new:
+            case ShardState.AWAITING_PERMIT:
+                self._run(self._obtain_permit())
+            case ShardState.RESUMING:
+                self.resumes += 1
+            case ShardState.CONNECTED:
+                how = "resumed" if old is ShardState.RESUMING else "connected"
+                self._log.info(f"shard {how}", guilds=self.protocol.guilds.count)
+            case ShardState.DISCONNECTED | ShardState.REFUSED:
+                self._cancel_task()
+                self._log_disconnected(old, new)
+
+    def _log_disconnected(self, old: ShardState, new: ShardState) -> None:
+        code, problem = self.protocol.close_code, self.protocol.problem
+        if new is ShardState.REFUSED:
+            self._log.error("shard refused", close_code=code, problem=explain_close(code or 0) or problem)
+        elif self._stopping:
+            self._log.info("shard closed, its session stays resumable")
+        elif old is ShardState.CONNECTED:
+            self._log.warning("shard disconnected", close_code=code, reason=problem)
+        else:
+            self._log.debug("connection attempt failed", state=str(old), close_code=code, reason=problem)
+
+    def _set_timer(self, at: float | None) -> None:
+        if at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = None if at is None else self._loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = self._timer_at = None
+        self.protocol.tick(self._now())
+        self._settle()
+
+    # The one task that a shard has at a time.
+
+    async def _connect(self, url: str, *, to_identify: bool) -> None:
+        if to_identify:
+            await self._wait_for_turn()
+        self.protocol.dialling(self._now())
+        self._set_timer(self.protocol.timer)
+        try:
+            await self._connector.connect(url, self)
+        except ConnectionError as error:
+            self._task = None
+            self.protocol.connection_failed(str(error), self._now())
+            self._settle()
+
+    async def _wait_for_turn(self) -> None:
+        while True:
+            answer = await self._permits.ask(self.protocol.shard_id, ready=False)
+            if isinstance(answer, Granted) or answer.retry_in <= CONNECT_AHEAD:
+                return
+            self.waiting_for = answer.reason
+            await asyncio.sleep(min(answer.retry_in - CONNECT_AHEAD, _LONGEST_WAIT))
+
+    async def _obtain_permit(self) -> None:
+        while True:
+            asked_at = self._now()
+            answer = await self._permits.ask(self.protocol.shard_id, ready=True)
+            if isinstance(answer, Granted):
+                # Counted from the asking: the answer may have been long on its way (architecture, permit).
+                if self._now() - asked_at < answer.expires_in:
+                    break
+                continue
+            self.waiting_for = answer.reason
+            await asyncio.sleep(min(answer.retry_in, _LONGEST_WAIT))
+        self._task = None
+        self._permit = answer.permit
+        self.protocol.permit(self._now())
+        self._settle()
+
+    def _run(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
+        self._cancel_task()
+        self._task = self._loop.create_task(coroutine)
+
+    def _cancel_task(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None

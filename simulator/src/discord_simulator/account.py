@@ -1,0 +1,137 @@
+"""The account of a run: what was sent, held against what arrived at the bot.
+
+Pure: the ledger's rows and the bot's deliveries go in, counts and numbers come out.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from discord_simulator.ledger import EventRow
+
+_SHOWN = 10  # numbers listed per line of the long rendering
+
+
+class Delivery(NamedTuple):
+    """One event as the bot got it; `key` is the idempotency key `session_id:seq`, `guild_id` what the receiver read."""
+
+    number: int
+    key: str
+    guild_id: str | None
+
+
+@dataclass(slots=True)
+class Account:
+    """Numbers are event numbers, in order of arrival where they arrived.
+
+    sent: events that went to one session at least. delivered: distinct numbers that arrived. lost: sent, never arrived.
+    repeated: arrived again with a key already seen for the number. doubled: arrived with another key than before.
+    order_violations: load events that came after a later one of their guild; repeats do not count.
+    session_order_violations: first deliveries whose `s` is smaller than an earlier one of the same session.
+    unknown: arrived, but in no row. misread: arrived with a guild other than the ledger's.
+    """
+
+    sent: int = 0
+    delivered: int = 0
+    lost: list[int] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)
+    doubled: list[int] = field(default_factory=list)
+    order_violations: list[int] = field(default_factory=list)
+    session_order_violations: list[int] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
+    misread: list[int] = field(default_factory=list)
+
+    @property
+    def exactly_once(self) -> bool:
+        """Nothing lost, doubled, repeated or unknown, and every guild in order."""
+        return not (self.lost or self.doubled or self.repeated or self.unknown or self.order_violations)
+
+    def line(self) -> str:
+        return f"sent {self.sent}, delivered {self.delivered}, " + ", ".join(
+            f"{name} {len(numbers)}" for name, numbers in self._findings()
+        )
+
+    def report(self) -> str:
+        """Give one line per finding, with the first numbers of each."""
+        lines = [f"sent       {self.sent:>10}", f"delivered  {self.delivered:>10}"]
+        for name, numbers in self._findings():
+            first = ", ".join(map(str, numbers[:_SHOWN])) + (", …" if len(numbers) > _SHOWN else "")
+            lines.append(f"{name:<25}{len(numbers):>8}" + (f"  {first}" if numbers else ""))
+        return "\n".join(lines)
+
+    def _findings(self) -> list[tuple[str, list[int]]]:
+        return [
+            ("lost", self.lost),
+            ("repeated", self.repeated),
+            ("doubled", self.doubled),
+            ("out of guild order", self.order_violations),
+            ("out of session order", self.session_order_violations),
+            ("unknown", self.unknown),
+            ("misread", self.misread),
+        ]
+
+
+class _Sent(NamedTuple):
+    guild_id: str | None
+    kind: str
+
+
+def settle(
+    events: Iterable[EventRow], deliveries: Iterable[tuple[int, str, str | None]], kinds: Collection[str] | None = None
+) -> Account:
+    """Hold `deliveries`, in order of arrival, against the ledger's rows.
+
+    `kinds` (`load`, `session`) limits what counts as sent and lost; None takes all. Events nobody was there for
+    (`unrouted`) count as unknown if they arrive all the same.
+    """
+    sent = {number: _Sent(guild_id, kind) for number, _, guild_id, kind, receivers in events if receivers}
+    account = Account()
+    keys = _follow(account, sent, deliveries)
+    asked_for = [number for number, event in sent.items() if kinds is None or event.kind in kinds]
+    account.sent = len(asked_for)
+    account.lost = [number for number in asked_for if number not in keys]
+    account.delivered = sum(number in sent for number in keys)
+    return account
+
+
+def _follow(
+    account: Account, sent: dict[int, _Sent], deliveries: Iterable[tuple[int, str, str | None]]
+) -> dict[int, set[str]]:
+    """Walk through the arrivals once; give the keys each number came with."""
+    keys: dict[int, set[str]] = {}
+    latest_of_guild: dict[str, int] = {}
+    latest_of_session: dict[str, int] = {}
+    for number, key, guild_id in deliveries:
+        event = sent.get(number)
+        if event is None:
+            account.unknown.append(number)
+            continue
+        seen = keys.setdefault(number, set())
+        if key in seen:
+            account.repeated.append(number)
+            continue
+        if seen:
+            account.doubled.append(number)
+            seen.add(key)
+            continue
+        seen.add(key)
+        if guild_id != event.guild_id:
+            account.misread.append(number)
+        if (
+            event.kind == "load"
+            and event.guild_id is not None
+            and _falls_behind(latest_of_guild, event.guild_id, number)
+        ):
+            account.order_violations.append(number)
+        session_id, _, seq = key.rpartition(":")
+        if seq.isdecimal() and _falls_behind(latest_of_session, session_id, int(seq)):
+            account.session_order_violations.append(number)
+    return keys
+
+
+def _falls_behind(latest: dict[str, int], of: str, value: int) -> bool:
+    """Note `value`, and say whether a greater one was there before it."""
+    if value < latest.get(of, value):
+        return True
+    latest[of] = value
+    return False

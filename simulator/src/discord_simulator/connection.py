@@ -1,0 +1,250 @@
+"""One gateway connection's side of the protocol: what it answers, and when it has had enough.
+
+Bytes and times go in, calls on an `Outlet` come out; sockets and compression are the adapter's.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+from discord_simulator import answers
+from discord_simulator.discord import APPLICATION_ID, Discord
+from discord_simulator.events import control_payload
+from discord_simulator.ledger import Incident
+from discord_simulator.requests import (
+    decode,
+    read_guild_id,
+    read_heartbeat,
+    read_identify,
+    read_object,
+    read_resume,
+)
+from discord_simulator.rules import (
+    HEARTBEAT_TOLERANCE,
+    SESSION_ENDS_ON_CLIENT_CLOSE,
+    SESSION_SURVIVES,
+    CloseCode,
+    Opcode,
+    RuleBreachError,
+    SendWindow,
+)
+from discord_simulator.session import Session
+
+RECONNECT_GRACE_S = 5.0  # from op 7 to the close; "a few seconds" in Discord docs, Gateway events: reconnect
+_ACK = control_payload(Opcode.HEARTBEAT_ACK, None)
+_CLOSE_REASONS = {
+    CloseCode.UNKNOWN_OPCODE: "Unknown opcode.",
+    CloseCode.DECODE_ERROR: "Error while decoding payload.",
+    CloseCode.NOT_AUTHENTICATED: "Not authenticated.",
+    CloseCode.AUTHENTICATION_FAILED: "Authentication failed.",
+    CloseCode.ALREADY_AUTHENTICATED: "Already authenticated.",
+    CloseCode.INVALID_SEQ: "Invalid sequence number.",
+    CloseCode.RATE_LIMITED: "You are being rate limited.",
+    CloseCode.INVALID_SHARD: "Invalid shard.",
+    CloseCode.SHARDING_REQUIRED: "Sharding required.",
+    CloseCode.INVALID_API_VERSION: "Invalid API version.",
+    CloseCode.INVALID_INTENTS: "Invalid intent(s).",
+    CloseCode.DISALLOWED_INTENTS: "Disallowed intent(s).",
+}
+
+
+class Outlet(Protocol):
+    """The way to the client. Nothing blocks; `delay` (seconds) holds back without changing the order."""
+
+    def send(self, payload: bytes, delay: float) -> None: ...
+
+    def close(self, code: int, reason: str, delay: float) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class ConnectionState(Enum):
+    AWAITING_AUTH = "awaiting-auth"  # Hello is sent; Identify or Resume may come, also after Invalid Session
+    IN_SESSION = "in-session"
+    CLOSED = "closed"
+
+
+class Connection:
+    """A connection from Hello to its end. `resume_url` is what READY tells this client."""
+
+    def __init__(self, discord: Discord, outlet: Outlet, resume_url: str, now: float) -> None:
+        self.state = ConnectionState.AWAITING_AUTH
+        self.session: Session | None = None
+        self._discord = discord
+        self._outlet = outlet
+        self._resume_url = resume_url
+        self._sends = SendWindow()
+        self._last_heartbeat = now
+        self._close_at = float("inf")
+        self.send(control_payload(Opcode.HELLO, answers.hello(discord.settings.heartbeat_interval_ms)))
+
+    # Towards the client
+
+    @property
+    def _delay(self) -> float:
+        return self.session.delay if self.session is not None else 0.0
+
+    def send(self, payload: bytes) -> None:
+        if self.state is not ConnectionState.CLOSED:
+            self._outlet.send(payload, self._delay)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close with `code`. What becomes of the session is for the caller to say."""
+        if self.state is not ConnectionState.CLOSED:
+            self.state = ConnectionState.CLOSED
+            self._outlet.close(code, reason, self._delay)
+        self.session = None
+
+    def reset(self) -> None:
+        """Drop the TCP connection without a word."""
+        self.state = ConnectionState.CLOSED
+        self.session = None
+        self._outlet.abort()
+
+    def too_slow(self, now: float) -> None:
+        """Cut off a client that does not read; its session can be resumed."""
+        session = self.session
+        shard = session.shard if session else None
+        detail = "the client reads too slowly, its outgoing queue is full"
+        self._discord.note(Incident("slow-client", 0, detail, now, session.id if session else None, shard))
+        self.reset()
+        if session is not None:
+            session.detach(now)
+
+    def ask_to_reconnect(self, now: float) -> None:
+        self.send(control_payload(Opcode.RECONNECT, None))
+        self._close_at = now + RECONNECT_GRACE_S
+
+    def invalidate(self, *, resumable: bool) -> None:
+        """Send Invalid Session. The socket stays, and takes a new Identify or Resume."""
+        self.send(control_payload(Opcode.INVALID_SESSION, resumable))
+        self.state = ConnectionState.AWAITING_AUTH
+        self.session = None
+
+    def ask_for_heartbeat(self) -> None:
+        self.send(control_payload(Opcode.HEARTBEAT, None))
+
+    def enter(self, session: Session) -> None:
+        self.session = session
+        self.state = ConnectionState.IN_SESSION
+
+    # From the client
+
+    def receive(self, message: str | bytes, now: float) -> None:
+        if self.state is ConnectionState.CLOSED:
+            return
+        try:
+            self._sends.count(now)
+            opcode, d = decode(message)
+            self._handler(opcode)(d, now)
+        except RuleBreachError as breach:
+            self.refuse(breach, now)
+
+    def refuse(self, breach: RuleBreachError, now: float) -> None:
+        """Close for a broken rule; the session survives where the docs tell clients to resume."""
+        session = self.session
+        shard = session.shard if session else None
+        self._discord.note(
+            Incident(breach.rule, breach.code, breach.detail, now, session.id if session else None, shard),
+            violation=True,
+        )
+        self.close(breach.code, _CLOSE_REASONS.get(breach.code, "Unknown error."))
+        if session is not None:
+            self._let_go(session, now, survives=breach.code in SESSION_SURVIVES)
+
+    def lost(self, client_code: int | None, now: float) -> None:
+        """Hear that the socket is gone; `client_code` if it was the client who closed, and with a code."""
+        session, self.session = self.session, None
+        self.state = ConnectionState.CLOSED
+        if session is not None:
+            self._let_go(session, now, survives=client_code not in SESSION_ENDS_ON_CLIENT_CLOSE)
+
+    def tick(self, now: float) -> None:
+        """Close a client that went silent, or that was asked to reconnect and stayed."""
+        if self.state is ConnectionState.CLOSED:
+            return
+        patience = self._discord.settings.heartbeat_interval_ms / 1000 * HEARTBEAT_TOLERANCE
+        if now - self._last_heartbeat > patience:
+            session = self.session
+            incident = Incident(
+                "heartbeat",
+                self._discord.settings.heartbeat_close_code,
+                f"no heartbeat for {patience:g} s",
+                now,
+                session.id if session else None,
+                session.shard if session else None,
+            )
+            self._discord.note(incident, violation=True)
+            self._close_resumable(incident.code, "Heartbeat timeout.", now)
+        elif now >= self._close_at:
+            self._close_resumable(CloseCode.UNKNOWN_ERROR, "Reconnect.", now)
+
+    def _close_resumable(self, code: int, reason: str, now: float) -> None:
+        session = self.session
+        self.close(code, reason)
+        if session is not None:
+            self._let_go(session, now, survives=True)
+
+    def _let_go(self, session: Session, now: float, *, survives: bool) -> None:
+        if survives:
+            session.detach(now)
+        else:
+            self._discord.end(session)
+
+    # Opcodes
+
+    def _handler(self, opcode: Opcode) -> Callable[[Any, float], None]:
+        if opcode is Opcode.HEARTBEAT:
+            return self._heartbeat
+        if opcode in {Opcode.IDENTIFY, Opcode.RESUME}:
+            if self.session is not None:
+                raise RuleBreachError(
+                    CloseCode.ALREADY_AUTHENTICATED, "already-authenticated", f"op {opcode} in a session"
+                )
+            return self._identify if opcode is Opcode.IDENTIFY else self._resume
+        if self.session is None:
+            raise RuleBreachError(CloseCode.NOT_AUTHENTICATED, "not-authenticated", f"op {opcode} before Identify")
+        if opcode is Opcode.VOICE_STATE:
+            return self._voice_state
+        if opcode is Opcode.REQUEST_MEMBERS:
+            return self._request_members
+        return _take_without_answer
+
+    def _heartbeat(self, d: Any, now: float) -> None:
+        read_heartbeat(d)
+        self._last_heartbeat = now
+        self.send(_ACK)
+
+    def _identify(self, d: Any, now: float) -> None:
+        if self._discord.identify(read_identify(d), self, self._resume_url, now) is None:
+            self.invalidate(resumable=False)
+
+    def _resume(self, d: Any, now: float) -> None:
+        if self._discord.resume(read_resume(d), self, now) is None:
+            self.invalidate(resumable=False)
+
+    def _voice_state(self, d: Any, _now: float) -> None:
+        """Every session of the guild sees the state; only the one that asked gets a voice server."""
+        assert self.session is not None
+        request = read_object(d, "Voice State Update")
+        guild_id = read_guild_id(request)
+        self._discord.publish(answers.voice_state(self.session, guild_id, request, APPLICATION_ID))
+        if request.get("channel_id") is not None:
+            self._discord.tell(self.session, answers.voice_server(guild_id, self._discord.rng))
+
+    def _request_members(self, d: Any, now: float) -> None:
+        assert self.session is not None
+        request = read_object(d, "Request Guild Members")
+        guild_id = read_guild_id(request)
+        whole_guild = request.get("query") == "" and not request.get("limit") and not request.get("user_ids")
+        wait = self._discord.member_lists.retry_after(guild_id, now) if whole_guild else None
+        if wait is not None:
+            limited = answers.rate_limited(Opcode.REQUEST_MEMBERS, wait, guild_id, request.get("nonce"))
+            self._discord.tell(self.session, limited)
+            return
+        self._discord.tell(self.session, answers.members_chunk(guild_id, request, self._discord.settings.seed))
+
+
+def _take_without_answer(d: Any, _now: float) -> None:
+    """Presence, soundboard and channel info requests are counted and checked for form, no more."""
+    read_object(d, "this opcode")

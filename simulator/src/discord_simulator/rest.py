@@ -1,0 +1,112 @@
+"""GET /api/v10/gateway/bot and GET /api/v10/gateway: all of Discord's REST that a gateway client needs."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from discord_simulator.discord import Discord
+
+API_PATH = "/api/v10"
+REQUESTS_PER_WINDOW = 50  # Discord docs, Rate limits: global limit, 50 requests in a second
+_WINDOW_S = 1.0
+_BUCKET = "5d41402abc4b2a76b9719d911017c592"
+_UNAUTHORIZED = {"message": "401: Unauthorized", "code": 0}
+
+
+@dataclass(slots=True)
+class RestFault:
+    """The next `times` answers of GET /gateway/bot have `status`; `retry_after` (seconds) goes with a 429."""
+
+    status: int
+    times: int = 1
+    retry_after: float = 1.0
+
+
+class Rest:
+    """`gateway_ports` gives the gateway's port for clients that ask over `http`, and over `https`."""
+
+    def __init__(self, discord: Discord, clock: Callable[[], float], gateway_ports: Mapping[str, int]) -> None:
+        self._discord = discord
+        self._clock = clock
+        self._gateway_ports = gateway_ports
+        self._requests: deque[float] = deque()
+        self.fault: RestFault | None = None
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get(f"{API_PATH}/gateway", self._gateway)
+        app.router.add_get(f"{API_PATH}/gateway/bot", self._gateway_bot)
+        return app
+
+    async def _gateway(self, request: web.Request) -> web.Response:
+        return web.json_response({"url": self._url(request)})
+
+    async def _gateway_bot(self, request: web.Request) -> web.Response:
+        now = self._clock()
+        within_limit = self._count(now)
+        headers = self._rate_limit_headers(now)
+        if self.fault is not None:
+            return self._faulty(self.fault, headers)
+        if not within_limit:
+            return _too_many(self._requests[0] + _WINDOW_S - now, headers)
+        if not self._authorized(request):
+            return web.json_response(_UNAUTHORIZED, status=401, headers=headers)
+        return web.json_response(self._body(request, now), headers=headers)
+
+    def _body(self, request: web.Request, now: float) -> dict[str, object]:
+        budget = self._discord.budget
+        return {
+            "url": self._url(request),
+            "shards": self._discord.recommended_shards,
+            "session_start_limit": {
+                "total": budget.total,
+                "remaining": budget.remaining(now),
+                "reset_after": int(budget.reset_after(now) * 1000),
+                "max_concurrency": self._discord.buckets.max_concurrency,
+            },
+        }
+
+    def _authorized(self, request: web.Request) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return scheme == "Bot" and self._discord.token_valid(token)
+
+    def _url(self, request: web.Request) -> str:
+        host = request.url.host or "localhost"
+        scheme = "wss" if request.scheme == "https" else "ws"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._gateway_ports[request.scheme]}/"
+
+    def _count(self, now: float) -> bool:
+        while self._requests and self._requests[0] <= now - _WINDOW_S:
+            self._requests.popleft()
+        self._requests.append(now)
+        return len(self._requests) <= REQUESTS_PER_WINDOW
+
+    def _rate_limit_headers(self, now: float) -> dict[str, str]:
+        reset_after = self._requests[0] + _WINDOW_S - now
+        return {
+            "X-RateLimit-Limit": str(REQUESTS_PER_WINDOW),
+            "X-RateLimit-Remaining": str(max(0, REQUESTS_PER_WINDOW - len(self._requests))),
+            "X-RateLimit-Reset": f"{time.time() + reset_after:.3f}",
+            "X-RateLimit-Reset-After": f"{reset_after:.3f}",
+            "X-RateLimit-Bucket": _BUCKET,
+        }
+
+    def _faulty(self, fault: RestFault, headers: dict[str, str]) -> web.Response:
+        fault.times -= 1
+        if fault.times <= 0:
+            self.fault = None
+        if fault.status == web.HTTPTooManyRequests.status_code:
+            return _too_many(fault.retry_after, headers)
+        if fault.status == web.HTTPUnauthorized.status_code:
+            return web.json_response(_UNAUTHORIZED, status=fault.status, headers=headers)
+        return web.Response(status=fault.status, text="upstream connect error", content_type="text/plain")
+
+
+def _too_many(retry_after: float, headers: dict[str, str]) -> web.Response:
+    """Discord docs, Rate limits: exceeding a rate limit. `retry_after` is in seconds, with a fraction."""
+    body = {"message": "You are being rate limited.", "retry_after": round(retry_after, 3), "global": True}
+    more = {"Retry-After": str(max(1, round(retry_after))), "X-RateLimit-Scope": "global", "X-RateLimit-Global": "true"}
+    return web.json_response(body, status=429, headers=headers | more)

@@ -1,0 +1,109 @@
+"""Fixtures of the operator's adapters: a clock by hand, waiting for a condition, and small programs as pods."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from gateway_operator.local.pod_process import PodCommand, _PidFile
+from shardpod.contract import Assignment
+
+DEADLINE = 10.0
+
+OBEDIENT = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nwhile True: signal.pause()"
+"""Runs until SIGTERM, then ends with exit code 0."""
+
+
+class HandClock:
+    """Stands still until told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until the condition holds, or fail at the deadline."""
+    deadline = time.monotonic() + DEADLINE
+    while not await condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_loop_closed_at_the_end() -> Iterator[None]:
+    """pytest-asyncio asks for the main thread's loop, which makes one on Python 3.11 that nobody would close."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    return until
+
+
+@pytest.fixture
+def state_path(tmp_path_factory) -> Path:
+    """Private, and short enough for a socket's path."""
+    path = tmp_path_factory.mktemp("state")
+    path.chmod(0o700)
+    return path
+
+
+@pytest.fixture
+def pod_files(state_path) -> Iterator[Path]:
+    """The directory of the pid files; what they name at the end is killed."""
+    directory = state_path / "pods"
+    directory.mkdir()
+    yield directory
+    for file in directory.glob("*.json"):
+        with suppress(ValueError):
+            _PidFile.model_validate_json(file.read_bytes()).process.kill_group()
+
+
+@pytest.fixture
+def pod_command() -> Callable[..., PodCommand]:
+    def build(program: str = OBEDIENT, *, digest: str = "same", **environment: str) -> PodCommand:
+        # -I -S: the pods here need nothing but the interpreter, and start in half the time.
+        return PodCommand((sys.executable, "-I", "-S", "-c", program), environment, digest)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def assignment() -> Callable[..., Assignment]:
+    def build(pod: str, **changes: object) -> Assignment:
+        return Assignment.model_validate(
+            {
+                "term": 0,
+                "n": 0,
+                "gateway": "mybot",
+                "pod": pod,
+                "epoch": 1,
+                "shard_count": 4,
+                "range": {"first_shard_id": 0, "last_shard_id": 1},
+                "role": "active",
+                "ownership": {"active_epoch": 1, "active_shard_count": 4},
+                "discord": {"gateway_url": "wss://gateway.example", "compression": "none", "intents": 1},
+                "delivery": {"http": {"url": "http://bot.example/"}},
+                **changes,
+            }
+        )
+
+    return build
