@@ -84,5 +84,6 @@ class GatewayBotWatch:
 
     def _failed(self, problem: str, delay: float) -> float:
         self.problem = problem
-        logger.warning("cannot read GET /gateway/bot", problem=problem, again_in=round(delay, 1))
+        # The problem is in the status, which is told when it changes; this is for whoever looks closer.
+        logger.debug("cannot read GET /gateway/bot", problem=problem, again_in=round(delay, 1))
         return delay

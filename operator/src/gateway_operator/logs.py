@@ -14,7 +14,7 @@ from typing import TextIO
 
 import structlog
 
-REDACTED = "[redacted]"
+REDACTED = "***"
 
 
 class LogFormat(StrEnum):
@@ -54,7 +54,9 @@ def configure(*, log_format: LogFormat, level: LogLevel, secrets: Iterable[str],
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso" if log_format is LogFormat.JSON else "%H:%M:%S", utc=False),
+        structlog.processors.TimeStamper(
+            fmt="iso" if log_format is LogFormat.JSON else "%H:%M:%S", utc=log_format is LogFormat.JSON
+        ),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
@@ -94,11 +96,11 @@ def _renderer(log_format: LogFormat, stream: TextIO) -> structlog.typing.Process
     if log_format is LogFormat.JSON:
         return structlog.processors.JSONRenderer()
     return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
     )
 
 
 def _spellings(secret: str) -> set[str]:
-    """The secret as JSON and as Python's repr write it, and the one within the other."""
-    written = {secret, repr(secret)[1:-1]}
+    """The secret as JSON and as Python's repr of text and of bytes write it, and the one within the other."""
+    written = {secret, repr(secret)[1:-1], repr(secret.encode())[2:-1]}
     return written | {json.dumps(text, ensure_ascii=escaped)[1:-1] for text in written for escaped in (True, False)}

@@ -9,6 +9,7 @@ It knows nothing of the programs it is used to test.
 
 from discord_simulator.account import Account, Delivery, settle
 from discord_simulator.faults import Fault, UnknownTargetError
+from discord_simulator.generator import MixError
 from discord_simulator.ledger import EventRow, Incident, Ledger
 from discord_simulator.listeners import PortUnavailableError
 from discord_simulator.scenario import LoadRunningError
@@ -27,6 +28,7 @@ __all__ = [
     "LiveResume",
     "LoadRunningError",
     "LoadSettings",
+    "MixError",
     "PortUnavailableError",
     "Simulator",
     "SimulatorSettings",

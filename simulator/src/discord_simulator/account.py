@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from discord_simulator.ledger import EventRow
 
+ALL_KINDS = frozenset({"load", "session"})
 _SHOWN = 10  # numbers listed per line of the long rendering
 
 
@@ -24,7 +25,7 @@ class Delivery(NamedTuple):
 class Account:
     """Numbers are event numbers, in order of arrival where they arrived.
 
-    sent: events that went to one session at least. delivered: distinct numbers that arrived. lost: sent, never arrived.
+    sent: events that went to one session at least. delivered: distinct numbers of them that arrived. lost: the others.
     repeated: arrived again with a key already seen for the number. doubled: arrived with another key than before.
     order_violations: load events that came after a later one of their guild; repeats do not count.
     session_order_violations: first deliveries whose `s` is smaller than an earlier one of the same session.
@@ -77,27 +78,30 @@ class _Sent(NamedTuple):
 
 
 def settle(
-    events: Iterable[EventRow], deliveries: Iterable[tuple[int, str, str | None]], kinds: Collection[str] | None = None
+    events: Iterable[EventRow], deliveries: Iterable[tuple[int, str, str | None]], kinds: Collection[str] = ALL_KINDS
 ) -> Account:
     """Hold `deliveries`, in order of arrival, against the ledger's rows.
 
-    `kinds` (`load`, `session`) limits what counts as sent and lost; None takes all. Events nobody was there for
-    (`unrouted`) count as unknown if they arrive all the same.
+    `kinds` limits the account to events of these kinds; deliveries of others are passed over. Events nobody was there
+    for (`unrouted`) count as unknown if they arrive all the same.
     """
     sent = {number: _Sent(guild_id, kind) for number, _, guild_id, kind, receivers in events if receivers}
     account = Account()
-    keys = _follow(account, sent, deliveries)
-    asked_for = [number for number, event in sent.items() if kinds is None or event.kind in kinds]
+    delivered = _follow(account, sent, deliveries, kinds)
+    asked_for = [number for number, event in sent.items() if event.kind in kinds]
     account.sent = len(asked_for)
-    account.lost = [number for number in asked_for if number not in keys]
-    account.delivered = sum(number in sent for number in keys)
+    account.lost = [number for number in asked_for if number not in delivered]
+    account.delivered = len(delivered)
     return account
 
 
 def _follow(
-    account: Account, sent: dict[int, _Sent], deliveries: Iterable[tuple[int, str, str | None]]
-) -> dict[int, set[str]]:
-    """Walk through the arrivals once; give the keys each number came with."""
+    account: Account,
+    sent: dict[int, _Sent],
+    deliveries: Iterable[tuple[int, str, str | None]],
+    kinds: Collection[str],
+) -> Collection[int]:
+    """Walk through the arrivals once; give the distinct numbers among them."""
     keys: dict[int, set[str]] = {}
     latest_of_guild: dict[str, int] = {}
     latest_of_session: dict[str, int] = {}
@@ -105,6 +109,8 @@ def _follow(
         event = sent.get(number)
         if event is None:
             account.unknown.append(number)
+            continue
+        if event.kind not in kinds:
             continue
         seen = keys.setdefault(number, set())
         if key in seen:

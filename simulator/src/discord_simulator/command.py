@@ -76,7 +76,7 @@ def main(*, ready_file: str | None, log_level: str, **options: Any) -> None:
     simulator = Simulator(_settings(**options))
     try:
         uvloop.run(_run(simulator, ready_file))
-    except PortUnavailableError as error:
+    except (PortUnavailableError, OSError) as error:  # OSError: --ca-out or --ready-file cannot be written
         click.echo(f"discord-simulator: {error}", err=True)
         sys.exit(_USAGE_ERROR)
 

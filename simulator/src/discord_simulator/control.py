@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from discord_simulator.faults import Fault, UnknownTargetError
+from discord_simulator.generator import MixError
 from discord_simulator.rest import Rest, RestFault
 from discord_simulator.scenario import LoadRunningError, Scenario
 from discord_simulator.settings import Burst, LoadSettings
@@ -204,8 +205,8 @@ async def _explain_errors(
         return await handler(request)
     except _BadRequestError as error:
         return _json(error.answer, status=400)
-    except ValueError as error:
-        return _json({"field": "mix", "error": str(error)}, status=400)
+    except MixError as error:
+        return _json({"field": "mix", "error": str(error), "allowed": error.allowed}, status=400)
     except UnknownTargetError as error:
         return _json({"error": str(error)}, status=404)
     except LoadRunningError as error:

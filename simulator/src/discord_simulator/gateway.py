@@ -8,6 +8,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
+import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -23,6 +24,7 @@ _MAX_MESSAGE_BYTES = 1024 * 1024
 _WRITE_LIMIT_BYTES = 256 * 1024
 _CLOSE_TIMEOUT_S = 2.0
 _API_VERSION = "10"
+_log = structlog.get_logger("discord_simulator")
 
 
 class Gateway:
@@ -37,7 +39,11 @@ class Gateway:
         """Start to accept connections; raises `OSError` if the port is taken."""
 
         async def handle(websocket: ServerConnection) -> None:
-            await self._handle(websocket, "ws" if tls is None else "wss")
+            try:
+                await self._handle(websocket, "ws" if tls is None else "wss")
+            except Exception:
+                _log.exception("a connection failed inside the simulator")
+                raise
 
         return await serve(
             handle,
@@ -56,10 +62,6 @@ class Gateway:
     def tick(self, now: float) -> None:
         for connection in list(self._connections):
             connection.tick(now)
-
-    def connection_of(self, line: object) -> Connection | None:
-        """Give the connection a session speaks through, as the type that can misbehave."""
-        return line if isinstance(line, Connection) else None
 
     async def _handle(self, websocket: ServerConnection, scheme: str) -> None:
         assert websocket.request is not None

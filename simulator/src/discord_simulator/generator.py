@@ -46,11 +46,14 @@ _WORDS_SHORT, _WORDS_LONG, _LONG_SHARE = 25, 220, 0.1
 _EMBED_SHARE = 0.15
 
 
-class EventGenerator:
-    """Makes load events for `guild_ids`; `mix` maps event types to weights.
+class MixError(ValueError):
+    """A type the simulator cannot make, or weights that leave nothing to send."""
 
-    Raises `ValueError` for a type it cannot make, or weights that leave nothing to send.
-    """
+    allowed = f"weights of 0 or more for {', '.join(DEFAULT_MIX)}"
+
+
+class EventGenerator:
+    """Makes load events for `guild_ids`; `mix` maps event types to weights. Raises `MixError`."""
 
     def __init__(self, guild_ids: Sequence[int], seed: str, mix: Mapping[str, float] | None = None) -> None:
         chosen = DEFAULT_MIX if mix is None else mix
@@ -282,9 +285,8 @@ _BODIES: Mapping[str, Callable[[EventGenerator], dict[str, object]]] = {
 
 
 def check_mix(mix: Mapping[str, float]) -> None:
-    """Raise `ValueError` for a type the simulator cannot make, or weights that leave nothing to send."""
     unknown = sorted(set(mix) - set(_BODIES))
     if unknown:
-        raise ValueError(f"mix: unknown event types {', '.join(unknown)}; known are {', '.join(_BODIES)}")
+        raise MixError(f"unknown event types {', '.join(unknown)}")
     if any(weight < 0 for weight in mix.values()) or not sum(mix.values()) > 0:
-        raise ValueError("mix: weights are numbers of 0 or more, with one above 0 at least")
+        raise MixError("weights are numbers of 0 or more, with one above 0 at least")

@@ -35,7 +35,7 @@ class Scenario:
         self._publish_due(now)
 
     def start_load(self, settings: LoadSettings, now: float) -> None:
-        """Begin a load; raises `LoadRunningError`, or `ValueError` for a mix that cannot be made."""
+        """Begin a load; raises `LoadRunningError`, or `MixError`."""
         if self.load is not None and not self.load.done:
             raise LoadRunningError("a load is running; stop it first")
         seed = f"load/{self.discord.settings.seed}/{self._loads}"

@@ -41,6 +41,8 @@ class Simulator:
     gateway_url_tls: str
     control_url: str
     ca_file: str
+    addresses: Addresses
+    _rest: Rest
 
     def __init__(self, settings: SimulatorSettings | None = None) -> None:
         self.settings = settings or SimulatorSettings()
@@ -103,7 +105,7 @@ class Simulator:
         mix: Mapping[str, float] | None = None,
         burst: Burst | None = None,
     ) -> None:
-        """Send load from now on; fields as in `LoadSettings`. Raises `LoadRunningError`, or `ValueError` for `mix`."""
+        """Send load from now on; fields as in `LoadSettings`. Raises `LoadRunningError`, or `MixError`."""
         settings = LoadSettings(rate=rate, duration=duration, events=events, mix=mix, burst=burst)
         self._scenario.start_load(settings, self.clock())
 
@@ -158,11 +160,15 @@ class Simulator:
         return str(path)
 
     async def _tick(self) -> None:
-        while True:
-            now = self.clock()
-            self._scenario.tick(now)
-            self._gateway.tick(now)
-            await asyncio.sleep(_TICK_S)
+        try:
+            while True:
+                now = self.clock()
+                self._scenario.tick(now)
+                self._gateway.tick(now)
+                await asyncio.sleep(_TICK_S)
+        except Exception:
+            _log.exception("the simulator's clock stopped")
+            raise  # out of __aexit__, so that no test passes on a simulator that stood still
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

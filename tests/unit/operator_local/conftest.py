@@ -17,6 +17,16 @@ DEADLINE = 10.0
 OBEDIENT = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nwhile True: signal.pause()"
 """Runs until SIGTERM, then ends with exit code 0."""
 
+MANIFEST = """\
+apiVersion: discordgateway.dev/v1alpha1
+kind: DiscordGateway
+metadata: {name: mybot}
+spec:
+  tokenSecretRef: {name: mybot, key: token}
+  intents: [Guilds]
+  delivery: {sink: {http: {url: "http://127.0.0.1:9/"}}}
+"""
+
 
 class HandClock:
     """Stands still until told otherwise."""
@@ -107,3 +117,15 @@ def assignment() -> Callable[..., Assignment]:
         )
 
     return build
+
+
+@pytest.fixture
+def manifest(tmp_path) -> Callable[..., Path]:
+    """Write a valid manifest of the gateway `mybot`, with further lines of YAML under `spec`."""
+
+    def write(*further: str) -> Path:
+        file = tmp_path / "gateway.yaml"
+        file.write_text(MANIFEST + "".join(f"  {line}\n" for line in further))
+        return file
+
+    return write

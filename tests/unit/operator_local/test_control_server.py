@@ -74,12 +74,16 @@ async def next_message(socket: ClientConnection):
         return from_operator.validate_json(await socket.recv())
 
 
+async def _read_to_the_end(socket: ClientConnection) -> None:
+    while True:
+        await socket.recv()
+
+
 async def closing(socket: ClientConnection) -> tuple[int, str]:
     """The code and the reason with which the server closes."""
     async with asyncio.timeout(10):
         with pytest.raises(ConnectionClosed) as closed:
-            async for _message in _until_closed(socket):
-                pass
+            await _read_to_the_end(socket)
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
@@ -135,6 +139,17 @@ async def test_only_a_changed_assignment_is_sent_again_and_counts_up(channel, as
 
     assert (first.n, first.role) == (1, "active")
     assert (second.n, second.role) == (2, "draining")
+
+
+async def test_a_pod_that_dials_gets_what_was_in_force_then_before_what_was_assigned_since(channel, assignment):
+    channel.control.assign({POD: assignment(POD, role="standby")})
+    async with channel.pod() as socket:
+        await channel.heard(lambda pod: pod is not None)
+        channel.control.assign({POD: assignment(POD, role="active")})
+        channel.control.assign({POD: assignment(POD, role="draining")})
+        received = [await next_message(socket) for _ in range(3)]
+
+    assert [(message.n, message.role) for message in received] == [(1, "standby"), (2, "active"), (3, "draining")]
 
 
 async def test_after_a_reconnect_the_same_assignment_comes_with_the_same_number(channel, assignment):
@@ -227,13 +242,20 @@ async def test_the_reason_of_a_refusal_shows_no_value_of_the_message(channel):
     assert "session-secret" not in reason
 
 
-async def test_who_asks_before_saying_who_it_is_is_refused(channel):
-    request = PermitRequest(request=1, epoch=1, shard_id=0, shard_count=4, ready=True)
+async def test_who_asks_before_saying_who_it_is_has_to_wait(channel):
     async with channel.dial() as socket:
-        await socket.send(request.model_dump_json())
-        code, reason = await closing(socket)
+        answer = await ask(socket)
 
-    assert (code, reason) == (1008, "the first message must be the pod's report")
+    assert answer.permit is None
+    assert channel.ledger.asked == []
+
+
+async def test_an_identify_sent_is_reported_even_before_the_pod_says_who_it_is(channel, clock):
+    async with channel.dial() as socket:
+        await socket.send(IdentifySent(permit=5, epoch=1, shard_id=1).model_dump_json())
+        await ask(socket)
+
+    assert channel.ledger.reported == [(5, clock.now)]
 
 
 async def test_a_report_in_another_pods_name_is_refused(channel):

@@ -121,6 +121,14 @@ def test_the_shard_set_is_remembered(directory):
     assert directory.remembered_shard_set() == THREE_SHARDS
 
 
+def test_a_forgotten_shard_set_is_gone(directory):
+    directory.remember_shard_set(THREE_SHARDS)
+    directory.forget_shard_set()
+    directory.forget_shard_set()
+
+    assert directory.remembered_shard_set() is None
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"epoch": 1}', '{"epoch": "x", "shard_count": 1, "ranges": []}', "\0"])
 def test_a_memory_that_cannot_be_read_is_set_aside_with_a_warning(directory, content):
     file = directory.path / "active-shard-set.json"

@@ -15,7 +15,11 @@ from discord_simulator.connection import Connection
 from discord_simulator.discord import Discord
 from discord_simulator.intents import ALL_INTENTS
 
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
+
+# On Python 3.11 pytest-asyncio's asyncio.get_event_loop() makes a loop that nobody closes, and warnings are errors
+# here; with this it finds none and makes none.
+asyncio.set_event_loop(None)
 
 
 class Client:
@@ -70,6 +74,14 @@ class Client:
         await self.receive_until(10)
         await self.send(6, {"token": DEFAULT_TOKEN, "session_id": session_id, "seq": seq})
 
+    async def receive_until_lost(self):
+        """Give what can still be read from a connection that the server reset."""
+        payloads = []
+        with contextlib.suppress(websockets.ConnectionClosedError):
+            while True:
+                payloads.append(await self.receive())
+        return payloads
+
     async def closed(self):
         """Read on until the server closes; give the close code, or None if the connection broke without one."""
         async with asyncio.timeout(PATIENCE_S):
@@ -115,7 +127,7 @@ async def eventually():
 
     async def wait(condition):
         async with asyncio.timeout(PATIENCE_S):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - conditions of the pure core, which sets no asyncio.Event
                 await asyncio.sleep(0.005)
 
     return wait
@@ -183,6 +195,7 @@ class World:
         return session, connection, outlet
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world():
+    """Give the class: it keeps no state, so hypothesis may use it many times."""
     return World

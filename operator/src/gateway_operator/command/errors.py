@@ -15,12 +15,17 @@ EXIT_NOT_RUNNING = 3
 class UserError(click.ClickException):
     """Ends the command with `problems`, one a line."""
 
-    def __init__(self, *problems: str, exit_code: int = EXIT_UNUSABLE) -> None:
+    exit_code = EXIT_UNUSABLE
+
+    def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
-        self.exit_code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(self.message, file=file or sys.stderr)
+
+
+class GatewayNotRunningError(UserError):
+    exit_code = EXIT_NOT_RUNNING
 
 
 def in_file(file: str, problems: Iterable[str]) -> UserError:

@@ -7,6 +7,8 @@ looked at; they never show a value.
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway_operator.model import SecretRef
+
 from .errors import UserError
 
 TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 -- the name of the variable, not its value
@@ -20,23 +22,22 @@ class SecretFiles:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def path(self, name: str, key: str) -> Path:
-        return self._directory / name / key
+    def value(self, ref: SecretRef | None, *, purpose: str) -> str | None:
+        """A value without white space around it, or None when the manifest names none. Raises UserError if missing."""
+        if ref is None:
+            return None
+        path = self._path(ref)
+        if value := _read(path):
+            return value
+        raise UserError(
+            f"no {purpose}: the manifest names key {ref.key} of secret {ref.name}; looked for the file {path}"
+        )
 
-    def value(self, name: str, key: str, *, purpose: str) -> str:
-        """A value without the line break at its end; raises UserError when it is missing."""
-        path = self.path(name, key)
-        value = _read(path)
-        if not value:
-            raise UserError(f"no {purpose}: the manifest names key {key} of secret {name}; looked for the file {path}")
-        return value
+    def file(self, ref: SecretRef | None, *, purpose: str) -> Path | None:
+        """As `value`, for what wants the path of the file instead."""
+        return None if ref is None or self.value(ref, purpose=purpose) is None else self._path(ref)
 
-    def existing_path(self, name: str, key: str, *, purpose: str) -> Path:
-        """The file itself, for what wants a path; raises UserError when it is missing."""
-        self.value(name, key, purpose=purpose)
-        return self.path(name, key)
-
-    def token(self, name: str, key: str, *, token_file: Path | None, environment: Mapping[str, str]) -> str:
+    def token(self, ref: SecretRef, *, token_file: Path | None, environment: Mapping[str, str]) -> str:
         """The bot's token, from the first place that has one: `token_file`, the environment, the secret's file."""
         if token_file is not None:
             found = _read(token_file)
@@ -45,13 +46,16 @@ class SecretFiles:
             return _checked_token(found, str(token_file))
         if found := environment.get(TOKEN_VARIABLE, "").strip():
             return _checked_token(found, TOKEN_VARIABLE)
-        path = self.path(name, key)
+        path = self._path(ref)
         if found := _read(path):
             return _checked_token(found, str(path))
         raise UserError(
-            f"no bot token: the manifest names key {key} of secret {name}; looked for the option --token-file, "
+            f"no bot token: the manifest names key {ref.key} of secret {ref.name}; looked for the option --token-file, "
             f"the environment variable {TOKEN_VARIABLE} and the file {path}"
         )
+
+    def _path(self, ref: SecretRef) -> Path:
+        return self._directory / ref.name / ref.key
 
 
 def _read(path: Path) -> str | None:

@@ -23,9 +23,6 @@ logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 CLOSE_REPLACED = 4001
 """A newer connection of the same pod took over (RFC 6455 leaves 4000-4999 to applications)."""
 
-INTRODUCTION_TIMEOUT = 10.0
-"""Seconds a pod has to send its first report, which names it."""
-
 UNASSIGNED_RETRY = 1.0
 """Seconds until a pod should ask again that asked for a shard which its assignment does not hold."""
 
@@ -43,7 +40,10 @@ class NotUnderstoodError(Exception):
 
 
 class PodConnection:
-    """Serves one connection until it ends. `assigned` returns the pod's numbered assignment, if it has one."""
+    """Serves one connection until it ends. `pod` is None until the first report, which names the pod.
+
+    `heard` is called with each report, `assigned` for the numbered assignment of a pod, if it has one.
+    """
 
     def __init__(
         self,
@@ -51,64 +51,70 @@ class PodConnection:
         *,
         term: int,
         ledger: PermitLedger,
-        assigned: Callable[[], Assignment | None],
-        heard: Callable[[Observed], None],
+        assigned: Callable[[str], Assignment | None],
+        heard: "Callable[[PodConnection, Observed], None]",
         clock: Callable[[], float],
     ) -> None:
+        self.pod: str | None = None
         self._socket = socket
         self._term = term
         self._ledger = ledger
         self._assigned = assigned
         self._heard = heard
         self._clock = clock
-        self._assignment_changed = asyncio.Event()
-        self._replaced = False
+        self._outbox: asyncio.Queue[Assignment] = asyncio.Queue()
+        self._making_way: asyncio.Task[None] | None = None
 
-    async def run(self, introduction: Observed) -> None:
-        """Serve the pod that has introduced itself, until either side closes."""
-        self._heard(introduction)
-        self._assignment_changed.set()
+    async def run(self) -> None:
+        """Serve the pod until either side closes."""
         sender = asyncio.create_task(self._send_assignments())
         try:
-            await self._receive(introduction.pod)
+            await self._receive()
         except ConnectionClosed as ended:
             _log_refusal(ended)
         except NotUnderstoodError as problem:
-            await refuse(self._socket, problem)
+            logger.warning("closed a pod's connection: not of the contract", pod=self.pod, problem=str(problem))
+            await self._socket.close(CloseCode.POLICY_VIOLATION, _close_reason(str(problem)))
         finally:
             sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            await asyncio.gather(sender, *filter(None, [self._making_way]), return_exceptions=True)
 
-    def assignment_changed(self) -> None:
-        """Send the assignment as soon as the socket takes it; of several changes only the last is sent."""
-        self._assignment_changed.set()
+    def send_assignment(self) -> None:
+        """Send what is assigned now, after what was to be sent before.
 
-    async def replace(self) -> None:
-        """Make way for a newer connection of the same pod. What still arrives here is ignored."""
-        self._replaced = True
-        await self._socket.close(CLOSE_REPLACED, "a newer connection of this pod took over")
+        Each is sent, not the last alone: the one in force when a pod dials names the checkpoints to resume from,
+        and the next, made because the pod is there, no longer does.
+        """
+        if (assignment := self._assignment()) is not None:
+            self._outbox.put_nowait(assignment)
+
+    def make_way(self) -> None:
+        """Close: a newer connection of the same pod is there. Of what still arrives only spent permits count."""
+        closing = self._socket.close(CLOSE_REPLACED, "a newer connection of this pod took over")
+        self._making_way = asyncio.create_task(closing)
 
     async def _send_assignments(self) -> None:
         while True:
-            await self._assignment_changed.wait()
-            self._assignment_changed.clear()
-            if (assignment := self._assigned()) is not None:
-                await self._socket.send(assignment.model_dump_json())
+            assignment = await self._outbox.get()
+            await self._socket.send(assignment.model_dump_json())
 
-    async def _receive(self, pod: str) -> None:
+    async def _receive(self) -> None:
         while True:
-            message = await receive(self._socket)
-            if self._replaced:
-                return
-            match message:
-                case Observed():
-                    if message.pod != pod:
-                        raise NotUnderstoodError(f"this connection is {pod}'s, but a report named another pod")
-                    self._heard(message)
-                case PermitRequest():
-                    await self._socket.send(self._answer(message).model_dump_json())
-                case IdentifySent():
-                    self._ledger.sent(message.permit, self._clock())
+            match await receive(self._socket):
+                case IdentifySent() as report:
+                    self._ledger.sent(report.permit, self._clock())
+                case _ if self._making_way is not None:
+                    pass
+                case Observed() as observed:
+                    self.pod = self.pod or observed.pod
+                    if observed.pod != self.pod:
+                        raise NotUnderstoodError(f"this connection is {self.pod}'s, but a report named another pod")
+                    self._heard(self, observed)
+                case PermitRequest() as request:
+                    await self._socket.send(self._answer(request).model_dump_json())
+
+    def _assignment(self) -> Assignment | None:
+        return None if self.pod is None else self._assigned(self.pod)
 
     def _answer(self, request: PermitRequest) -> PermitAnswer:
         if not self._holds(request):
@@ -125,30 +131,12 @@ class PodConnection:
 
     def _holds(self, request: PermitRequest) -> bool:
         """I4: a pod left over from an older plan must not spend identifies on shards it no longer holds."""
-        assigned = self._assigned()
+        assigned = self._assignment()
         return (
             assigned is not None
             and (assigned.epoch, assigned.shard_count) == (request.epoch, request.shard_count)
             and assigned.range.first_shard_id <= request.shard_id <= assigned.range.last_shard_id
         )
-
-
-async def introduction_of(socket: ServerConnection) -> Observed | None:
-    """The first report of a pod that has just dialled, or None after it was refused or has gone."""
-    try:
-        async with asyncio.timeout(INTRODUCTION_TIMEOUT):
-            message = await receive(socket)
-    except ConnectionClosed as ended:
-        _log_refusal(ended)
-    except TimeoutError:
-        await refuse(socket, NotUnderstoodError("no report within the time to introduce oneself"))
-    except NotUnderstoodError as problem:
-        await refuse(socket, problem)
-    else:
-        if isinstance(message, Observed):
-            return message
-        await refuse(socket, NotUnderstoodError("the first message must be the pod's report"))
-    return None
 
 
 async def receive(socket: ServerConnection) -> Observed | PermitRequest | IdentifySent:
@@ -167,12 +155,6 @@ def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "message"
     return f"{place}: {first['msg']}"
-
-
-async def refuse(socket: ServerConnection, problem: NotUnderstoodError) -> None:
-    """Close with a reason; logged here, so once a connection."""
-    logger.warning("closed a pod's connection: its message is not of the contract", problem=str(problem))
-    await socket.close(CloseCode.POLICY_VIOLATION, _close_reason(str(problem)))
 
 
 def _log_refusal(ended: ConnectionClosed) -> None:

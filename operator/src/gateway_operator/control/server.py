@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 
 from shardpod.contract import Assignment, Observed
 
-from .connection import PermitLedger, PodConnection, introduction_of
+from .connection import PermitLedger, PodConnection
 from .numbering import AssignmentNumbering
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class ControlServer:
         """Make this the whole truth: whose content changed is told at once, or when it dials again."""
         for pod in self._numbering.replace(assignments):
             if (connection := self._connections.get(pod)) is not None:
-                connection.assignment_changed()
+                connection.send_assignment()
         for pod in self._heard.keys() - assignments.keys() - self._connections.keys():
             del self._heard[pod]
 
@@ -94,35 +94,34 @@ class ControlServer:
         return socket.respond(HTTPStatus.UNAUTHORIZED, "Wrong or no control secret.\n")
 
     async def _serve(self, socket: ServerConnection) -> None:
-        introduction = await introduction_of(socket)
-        if introduction is None:
-            return
-        pod = introduction.pod
         connection = PodConnection(
             socket,
             term=self._term,
             ledger=self._ledger,
-            assigned=lambda: self._numbering.current(pod),
+            assigned=self._numbering.current,
             heard=self._note,
             clock=self._clock,
         )
-        older = self._connections.get(pod)
-        self._connections[pod] = connection
-        logger.info("pod connected", pod=pod)
-        async with asyncio.TaskGroup() as tasks:
-            if older is not None:
-                tasks.create_task(older.replace())
-            try:
-                await connection.run(introduction)
-            finally:
-                self._disconnected(pod, connection)
+        try:
+            await connection.run()
+        finally:
+            self._disconnected(connection)
 
-    def _note(self, observed: Observed) -> None:
-        self._heard[observed.pod] = PodHeard(connected=True, observed=observed, heard_at=self._clock())
+    def _note(self, connection: PodConnection, observed: Observed) -> None:
+        pod = observed.pod
+        older = self._connections.get(pod)
+        if older is not connection:
+            self._connections[pod] = connection
+            connection.send_assignment()
+            logger.info("pod connected", pod=pod)
+            if older is not None:
+                older.make_way()
+        self._heard[pod] = PodHeard(connected=True, observed=observed, heard_at=self._clock())
         self._changed.set()
 
-    def _disconnected(self, pod: str, connection: PodConnection) -> None:
-        if self._connections.get(pod) is not connection:
+    def _disconnected(self, connection: PodConnection) -> None:
+        pod = connection.pod
+        if pod is None or self._connections.get(pod) is not connection:
             return
         del self._connections[pod]
         self._heard[pod] = replace(self._heard[pod], connected=False)

@@ -12,7 +12,10 @@ from shardpod.contract import Assignment, Observed, ShardRange
 
 @dataclass(frozen=True, slots=True)
 class GatewayInfo:
-    """The answer of GET /gateway/bot, with `reset_at` and `read_at` on the operator's monotonic clock in seconds."""
+    """The answer of GET /gateway/bot, with its times on the operator's monotonic clock in seconds.
+
+    `read_at` is when it was asked for: Discord may have counted no identify sent after that.
+    """
 
     url: str
     recommended_shards: int
@@ -62,13 +65,22 @@ class PodSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class NotDone:
+    """Something the manifest asks for that the plan does not do: a condition's reason, and a sentence for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What should be. `assignments` carry term and n of 0: the control channel numbers what it sends.
 
-    `active` is what the operator has to remember for the next pass; `status` is what users are shown.
+    `active` is what the operator has to remember for the next pass.
     """
 
     active: ShardSet | None
     pods: tuple[PodSpec, ...]
     remove: tuple[str, ...]
     assignments: Mapping[str, Assignment]
+    not_done: tuple[NotDone, ...] = ()

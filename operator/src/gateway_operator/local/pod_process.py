@@ -21,7 +21,7 @@ from .state_directory import set_aside, write_privately
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-_STDERR = 2
+STDERR = 2
 """Pods log to the operator's standard error; its standard output belongs to the command."""
 
 
@@ -55,7 +55,7 @@ class ManagedProcess:
         *,
         clock: Callable[[], float],
         backoff: RestartBackoff,
-        grace: float,
+        grace: Callable[[], float],
     ) -> None:
         self.name = name
         self.problem: str | None = None
@@ -109,8 +109,8 @@ class ManagedProcess:
         if self._stop_asked_at is None:
             self._stop_asked_at = self._clock()
             self._process.send(signal.SIGTERM)
-        elif self._clock() - self._stop_asked_at >= self._grace:
-            logger.warning("the pod did not end in time and is killed", pod=self.name, grace=self._grace)
+        elif self._clock() - self._stop_asked_at >= self._grace():
+            logger.warning("the pod did not end in time and is killed", pod=self.name, grace=self._grace())
             self._process.kill_group()
 
     def notice_end(self) -> None:
@@ -136,7 +136,7 @@ class ManagedProcess:
                 self._command.arguments,
                 env={**os.environ, **self._command.environment, environment.POD_NAME: self.name},
                 stdin=subprocess.DEVNULL,
-                stdout=_STDERR,
+                stdout=STDERR,
                 # A session of its own: Ctrl-C on the terminal reaches the operator only, which ends pods in order.
                 start_new_session=True,
             )
@@ -157,7 +157,7 @@ class ManagedProcess:
 def _how_it_ended(child: subprocess.Popen[bytes] | None) -> str:
     code = None if child is None else child.poll()
     if code is None:
-        return "ended (how is unknown: an earlier operator had started it)"
+        return "ended, nobody knows how, as another operator had started it"
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"

@@ -29,7 +29,10 @@ class PodProcess:
 
 
 class LocalPods:
-    """The pods of one gateway; `directory` holds their pid files. The clock is monotonic, in seconds."""
+    """The pods of one gateway; `directory` holds their pid files. The clock is monotonic, in seconds.
+
+    `grace` may be changed while pods are ending, by a user who does not want to wait.
+    """
 
     def __init__(
         self,
@@ -40,11 +43,11 @@ class LocalPods:
         jitter: random.Random,
         grace: float = TERMINATION_GRACE,
     ) -> None:
+        self.grace = grace
         self._directory = directory
         self._command = command
         self._clock = clock
         self._jitter = jitter
-        self._grace = grace
         found = (self._process(pid_file.stem) for pid_file in directory.glob("*.json"))
         self._processes = {process.name: process for process in found if process.adopt()}
 
@@ -79,5 +82,5 @@ class LocalPods:
             self._command,
             clock=self._clock,
             backoff=RestartBackoff(self._jitter),
-            grace=self._grace,
+            grace=lambda: self.grace,
         )

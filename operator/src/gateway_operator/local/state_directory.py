@@ -1,8 +1,8 @@
 """What the embedded mode keeps on disk, so that pods outlive a crashed operator and the next one carries on.
 
 One directory a gateway, readable by its owner only. The control socket is always at the same path: a pod left
-alone redials there until the next operator listens. Nothing here is needed after a clean end but the memory of
-the shard set and the term.
+alone redials there until the next operator listens. After a clean end nothing here is needed but the term and
+the control secret.
 """
 
 import fcntl
@@ -58,6 +58,7 @@ class StateDirectory:
         self.status_socket = self.path / "status.sock"
         self.pods = self.path / "pods"
         self.simulator = self.path / "simulator"
+        self._shard_set = self.path / "active-shard-set.json"
 
     def prepare(self) -> None:
         """Make the directory; raises StateDirectoryError."""
@@ -109,7 +110,7 @@ class StateDirectory:
 
     def remembered_shard_set(self) -> ShardSet | None:
         """The active shard set of the last operator, or None. A file that cannot be read is set aside."""
-        file = self.path / "active-shard-set.json"
+        file = self._shard_set
         try:
             return _SHARD_SET.validate_json(file.read_bytes())
         except FileNotFoundError:
@@ -119,7 +120,11 @@ class StateDirectory:
             return None
 
     def remember_shard_set(self, active: ShardSet) -> None:
-        write_privately(self.path / "active-shard-set.json", _SHARD_SET.dump_json(active).decode())
+        write_privately(self._shard_set, _SHARD_SET.dump_json(active).decode())
+
+    def forget_shard_set(self) -> None:
+        """After a clean end, when no session is left to continue: the next start may cut the shards as it likes."""
+        self._shard_set.unlink(missing_ok=True)
 
     def _check_socket_paths(self) -> None:
         longest = max(len(os.fsencode(path)) for path in (self.control_socket, self.status_socket))

@@ -5,6 +5,7 @@ Read-only, and reachable by the owner of the directory alone, so it asks for no 
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -27,7 +28,7 @@ async def serving_status(path: Path, report: Callable[[], str | None]) -> AsyncI
     async def answer(_request: web.Request) -> web.Response:
         text = report()
         if text is None:
-            return web.Response(status=503, text="The operator has only just started.\n")
+            return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="The operator has only just started.\n")
         return web.Response(text=text, content_type="application/json")
 
     application = web.Application()
@@ -41,8 +42,8 @@ async def serving_status(path: Path, report: Callable[[], str | None]) -> AsyncI
         await runner.cleanup()
 
 
-async def fetch_status(path: Path) -> str:
-    """The running operator's report as JSON text. Raises NotRunningError."""
+async def fetch_status(path: Path) -> str | None:
+    """The running operator's report as JSON text, or None before it has one. Raises NotRunningError."""
     try:
         async with (
             aiohttp.ClientSession(
@@ -51,6 +52,8 @@ async def fetch_status(path: Path) -> str:
             # Where to is settled by the socket; the host's name is a formality of HTTP.
             session.get(f"http://operator{STATUS_PATH}") as response,
         ):
+            if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                return None
             response.raise_for_status()
             return await response.text()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

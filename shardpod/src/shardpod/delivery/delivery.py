@@ -73,9 +73,9 @@ class Delivery:
             if not self._health.down:
                 return True
             await asyncio.sleep(self._health.probe_delay())
-            return await self._send_next()
+            return await self._send_next(probe=True)
 
-    async def _send_next(self) -> bool:
+    async def _send_next(self, *, probe: bool = False) -> bool:
         """Deliver one batch; false if there was none."""
         batch = self._queue.take(self._max_batch_events, MAX_BATCH_BYTES)
         if batch is None:
@@ -85,10 +85,14 @@ class Delivery:
         try:
             await self._sink.deliver(batch.events, batch.attempt)
         except SinkError as error:
-            self._failed(batch, error)
+            self._failed(batch, error, probe=probe)
         except asyncio.CancelledError:
             self._queue.give_back(batch, rest=False)
             raise
+        except Exception as error:
+            # A bug must cost neither the events, which would be busy for ever, nor the sender.
+            logger.exception("the sink failed in a way it should not")
+            self._failed(batch, SinkError(f"{type(error).__name__}: {error}"), probe=probe)
         else:
             self._acknowledged(batch)
         return True
@@ -100,8 +104,8 @@ class Delivery:
             logger.info("the bot is back", queued=self._queue.events)
             self.notify()
 
-    def _failed(self, batch: Batch, error: SinkError) -> None:
-        went_down = self._health.failed(error)
+    def _failed(self, batch: Batch, error: SinkError, *, probe: bool) -> None:
+        went_down = self._health.failed(error, probe=probe)
         if went_down:
             logger.warning("the bot is down, events are held", problem=str(error), queued=self._queue.events)
         if self._health.down:

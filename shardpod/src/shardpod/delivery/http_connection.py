@@ -15,7 +15,7 @@ import httptools
 from .sink import SinkError
 
 _MAX_ANSWER_BYTES = 64 * 1024
-"""An answer is a status and at most a few words; a bot that sends more is read no further."""
+"""An answer is a status and at most a few words; of a longer one the status counts, and it is read no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(f"the answer is not HTTP: {error}")
             self.close()
 
@@ -105,7 +105,7 @@ class HttpConnection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         if self._body_bytes > _MAX_ANSWER_BYTES:
-            self._fail(f"the answer is longer than {_MAX_ANSWER_BYTES} bytes")
+            self._complete(keep_alive=False)
             self.close()
         else:
             self._body.append(body)

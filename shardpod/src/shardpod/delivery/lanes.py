@@ -8,6 +8,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Literal
 
+import msgspec
+
 from shardpod.protocol import Event
 
 Ordering = Literal["guild", "shard", "none"]
@@ -16,27 +18,21 @@ Overflow = Literal["dropOldest", "dropNewest"]
 LaneKey = str | int
 
 
-class Lane:
+class Lane(msgspec.Struct, eq=False):
     """Events that keep their order. The first `in_flight` of them are with a sender."""
 
-    __slots__ = ("attempts", "events", "in_flight", "key")
-
-    def __init__(self, key: LaneKey) -> None:
-        self.key = key
-        self.events: deque[Event] = deque()
-        self.in_flight = 0
-        self.attempts = 0
+    key: LaneKey
+    events: deque[Event]
+    in_flight: int = 0
+    attempts: int = 0
 
 
-class Batch:
+class Batch(msgspec.Struct, eq=False):
     """Events of one or more lanes on their way to the sink. `attempt` counts from 1."""
 
-    __slots__ = ("attempt", "events", "lanes")
-
-    def __init__(self, events: list[Event], lanes: list[Lane], attempt: int) -> None:
-        self.events = events
-        self.lanes = lanes
-        self.attempt = attempt
+    events: list[Event]
+    lanes: list[Lane]
+    attempt: int
 
 
 class LaneQueue:
@@ -58,6 +54,7 @@ class LaneQueue:
         self.bytes = 0
         self.longest = 0
         self._ordering = ordering
+        self._by_guild = ordering == "guild"
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._overflow = overflow
@@ -78,14 +75,17 @@ class LaneQueue:
                 return False
         self.events += 1
         self.bytes += len(event.raw)
-        self.longest = max(self.longest, self.events)
+        if self.events > self.longest:  # noqa: PLR1730 -- max() is a call, and this is the hot path
+            self.longest = self.events
         self._arrivals[id(event)] = event
-        key = self._lane_key(event)
+        key: LaneKey | None = event.guild_id
+        if key is None or not self._by_guild:
+            key = self._lane_key(event)
         lane = self._lanes.get(key)
         if lane is not None:
             lane.events.append(event)
             return False
-        lane = self._lanes[key] = Lane(key)
+        lane = self._lanes[key] = Lane(key, deque())
         lane.events.append(event)
         self._ready[lane] = None
         return True
@@ -94,13 +94,18 @@ class LaneQueue:
         """Take the next batch from the lanes that are ready, None if none is. Its lanes are busy until it returns."""
         if not self._ready:
             return None
+        if max_events == 1:
+            lane, _ = self._ready.popitem(last=False)
+            event = lane.events[0]
+            event.in_flight = True
+            lane.in_flight = 1
+            return Batch([event], [lane], lane.attempts + 1)
         events: list[Event] = []
         lanes: list[Lane] = []
         room, attempt = max_bytes, 0
         while self._ready and len(events) < max_events and (room > 0 or not events):
             lane, _ = self._ready.popitem(last=False)
             lanes.append(lane)
-            attempt = max(attempt, lane.attempts)
             for event in lane.events:
                 if len(events) >= max_events or (events and len(event.raw) > room):
                     break
@@ -112,32 +117,42 @@ class LaneQueue:
                 lanes.pop()
                 self._first_in_turn(lane)
                 break
+            attempt = max(attempt, lane.attempts)
         return Batch(events, lanes, attempt + 1)
 
     def acknowledge(self, batch: Batch) -> None:
         """Remove the events of `batch`; its lanes are ready again if they hold more."""
         for lane in batch.lanes:
-            for _ in range(lane.in_flight):
-                self._remove(lane.events.popleft(), None)
-            lane.in_flight = lane.attempts = 0
-            if lane.events:
-                self._ready[lane] = None
-            else:
+            if lane.in_flight == len(lane.events):
+                lane.events.clear()
                 del self._lanes[lane.key]
+            else:
+                for _ in range(lane.in_flight):
+                    lane.events.popleft()
+                self._ready[lane] = None
+            lane.in_flight = lane.attempts = 0
+        self.events -= len(batch.events)
+        for event in batch.events:
+            self.bytes -= len(event.raw)
+            del self._arrivals[id(event)]
+            self._settled(event, None)
 
     def give_back(self, batch: Batch, *, rest: bool) -> None:
-        """Keep the events of an unacknowledged `batch` first in their lanes, which rest, or are next in turn."""
+        """Keep the events of an unacknowledged `batch` first in their lanes, which rest, or go on.
+
+        They go on at the end of the turn: while the sink is down each probe asks with another lane, or one event that
+        always fails would keep it down.
+        """
         for lane in batch.lanes:
             for index in range(lane.in_flight):
                 lane.events[index].in_flight = False
             lane.in_flight = 0
             lane.attempts += 1
         if not rest:
-            for lane in reversed(batch.lanes):
-                self._first_in_turn(lane)
+            self.rested(batch)
 
     def rested(self, batch: Batch) -> None:
-        """End the rest of the lanes of a batch that was given back."""
+        """Put the lanes of a batch that was given back in the turn again."""
         self._ready.update((lane, None) for lane in batch.lanes if lane.events)
 
     @property
@@ -154,7 +169,7 @@ class LaneQueue:
         self._ready.move_to_end(lane, last=False)
 
     def _lane_key(self, event: Event) -> LaneKey:
-        if self._ordering == "guild" and event.guild_id is not None:
+        if self._by_guild and event.guild_id is not None:
             return event.guild_id
         # Events without a guild keep their shard's order, in a lane of their own.
         return id(event) if self._ordering == "none" else event.shard_id
@@ -175,13 +190,10 @@ class LaneQueue:
         lane = self._lanes[self._lane_key(event)]
         # Arrival order is lane order: the oldest that is not with a sender is the first after those that are.
         del lane.events[lane.in_flight]
-        self._remove(event, "queue_full")
-        if not lane.events:
-            del self._lanes[lane.key]
-            self._ready.pop(lane, None)
-
-    def _remove(self, event: Event, reason: str | None) -> None:
         self.events -= 1
         self.bytes -= len(event.raw)
         del self._arrivals[id(event)]
-        self._settled(event, reason)
+        self._settled(event, "queue_full")
+        if not lane.events:
+            del self._lanes[lane.key]
+            self._ready.pop(lane, None)

@@ -38,16 +38,22 @@ class SinkHealth:
         """Note a success; true if it brought the sink back up."""
         recovered, self._down = self._down, False
         self._failures = self._probes = 0
+        self._retry_after = 0.0
         self.problem = None
         return recovered
 
-    def failed(self, error: SinkError) -> bool:
-        """Note a failure; true if it is the one by which the sink counts as down."""
+    def failed(self, error: SinkError, *, probe: bool = False) -> bool:
+        """Note a failure; true if it is the one by which the sink counts as down.
+
+        Only probes make the wait longer: the requests that were under way when the sink went down fail all at once,
+        and say nothing about how long it is away.
+        """
         self._failures += 1
         self.problem = str(error)
-        self._retry_after = min(error.retry_after or 0.0, _LONGEST_RETRY_AFTER)
+        retry_after = min(error.retry_after or 0.0, _LONGEST_RETRY_AFTER)
+        self._retry_after = retry_after if probe else max(self._retry_after, retry_after)
+        self._probes += probe
         if self._down:
-            self._probes += 1
             return False
         self._down = error.unreachable or error.retry_after is not None or self._failures >= FAILURES_UNTIL_DOWN
         return self._down

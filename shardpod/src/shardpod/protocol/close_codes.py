@@ -6,6 +6,10 @@ CLOSE_RESUMABLE = 4900
 """Our own close. Any code but 1000 and 1001 keeps the session for a few minutes (Discord docs, Gateway)."""
 
 
+RATE_LIMITED = 4008
+"""Too many sends: back off before the next connection (fact sheet, section 3)."""
+
+
 class AfterClose(Enum):
     """The next step after a connection has ended."""
 

@@ -47,18 +47,15 @@ class ZlibStream:
 
     def __init__(self) -> None:
         self._inflate = zlib_ng.decompressobj()
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
+        self._pending = bytearray()
 
     def decompress(self, message: bytes) -> bytes | None:
-        if not message.endswith(_ZLIB_SUFFIX):
+        if self._pending or not message.endswith(_ZLIB_SUFFIX):
             self._hold(message)
-            return None
-        if self._pending:
-            self._hold(message)
-            message = b"".join(self._pending)
+            if not self._pending.endswith(_ZLIB_SUFFIX):
+                return None
+            message = bytes(self._pending)
             self._pending.clear()
-            self._pending_bytes = 0
         try:
             payload = self._inflate.decompress(message, MAX_PAYLOAD_BYTES)
         except zlib_ng.error as error:  # type: ignore[misc]  # its stub declares an instance
@@ -68,10 +65,10 @@ class ZlibStream:
         return payload or None
 
     def _hold(self, message: bytes) -> None:
-        self._pending.append(message)
-        self._pending_bytes += len(message)
-        if self._pending_bytes > MAX_PAYLOAD_BYTES:
+        if len(self._pending) + len(message) > MAX_PAYLOAD_BYTES:
+            self._pending.clear()
             raise ProtocolError("zlib-stream: a payload does not end")
+        self._pending += message
 
 
 class ZstdStream:

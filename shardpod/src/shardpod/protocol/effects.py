@@ -1,6 +1,6 @@
 """What the protocol asks its driver to do. The driver carries effects out in order and reports back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write one text message."""
+    """Write one text message. Identify and Resume hold the token, so that it never shows in a repr."""
 
-    payload: bytes
+    payload: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ depth: an `id` inside a nested author or member is never taken for the event's o
 arbitrary; fact sheet, section 2).
 """
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,6 +14,13 @@ from .errors import ProtocolError
 
 _KEYED_BY_ID = frozenset({"GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE"})
 """Events whose guild is `d.id` and not `d.guild_id` (fact sheet, section 6)."""
+
+
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Bounded, for it is sent back: msgspec reads integers of any length and writes those of 64 bits."""
+
+# msgspec reports bytes that are no UTF-8 and nesting without end by exceptions that are not its own.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Routing(msgspec.Struct, gc=False):
@@ -25,7 +33,7 @@ class Routing(msgspec.Struct, gc=False):
 
 class Envelope(msgspec.Struct, gc=False):
     op: int
-    s: int | None = None
+    s: _Seq | None = None
     t: str | None = None
     d: Routing | bool | int | None = None
 
@@ -38,7 +46,7 @@ class _AnyRouting(msgspec.Struct):
 
 class _AnyEnvelope(msgspec.Struct):
     op: int
-    s: int | None = None
+    s: _Seq | None = None
     t: str | None = None
     d: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -52,7 +60,7 @@ class _Hello(msgspec.Struct):
 
 
 class UnavailableGuild(msgspec.Struct, gc=False):
-    id: str
+    id: str | int
 
 
 class ReadyData(msgspec.Struct):
@@ -82,17 +90,17 @@ def read_envelope(payload: bytes) -> Envelope:
     """
     try:
         return _envelope.decode(payload)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return _read_any_envelope(payload)
 
 
 def _read_any_envelope(payload: bytes) -> Envelope:
     try:
         loose = _any_envelope.decode(payload)
-        if loose.d[:1] != b"{":
+        if memoryview(loose.d)[:1] != b"{":
             return Envelope(loose.op, loose.s, loose.t, None)
         routing = _any_routing.decode(loose.d)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"not a gateway payload: {error}") from error
     return Envelope(
         loose.op,
@@ -103,9 +111,9 @@ def _read_any_envelope(payload: bytes) -> Envelope:
 
 
 def _snowflake(value: object) -> str | None:
-    """Snowflakes are JSON strings, but a number is read as well."""
+    """Snowflakes are JSON strings, but a number of 64 bits is read as well."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        return str(value) if 0 <= value < 2**64 else None
     return value if isinstance(value, str) else None
 
 
@@ -121,15 +129,15 @@ def read_heartbeat_interval(payload: bytes) -> float:
     """Hello's interval in seconds."""
     try:
         interval = _hello.decode(payload).d.heartbeat_interval / 1000
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"Hello without a heartbeat interval: {error}") from error
-    if interval <= 0:
-        raise ProtocolError("Hello with a heartbeat interval that is not positive")
+    if not (interval > 0 and math.isfinite(interval)):
+        raise ProtocolError("Hello with a heartbeat interval that is not positive, or without end")
     return interval
 
 
 def read_ready(payload: bytes) -> ReadyData:
     try:
         return _ready.decode(payload).d
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"READY without a session: {error}") from error

@@ -12,18 +12,21 @@ class Heartbeat:
         self.interval = interval
         self.next_at = now + first_after
         self.heard = True
-        self._beat_at: float | None = None
+        self._beaten = False
+        self._unacknowledged_since: float | None = None
 
     def is_zombie(self) -> bool:
         """Whether a beat was sent and nothing at all was received since."""
-        return self._beat_at is not None and not self.heard
+        return self._beaten and not self.heard
 
     def beat(self, now: float) -> None:
         """A regular beat was sent."""
         self.next_at = now + self.interval
         self.heard = False
-        self._beat_at = now
+        self._beaten = True
+        self._unacknowledged_since = now
 
     def acknowledged(self, now: float) -> float | None:
         """The latency in seconds, None for an ACK that no regular beat asked for."""
-        return None if self._beat_at is None else now - self._beat_at
+        beat_at, self._unacknowledged_since = self._unacknowledged_since, None
+        return None if beat_at is None else now - beat_at

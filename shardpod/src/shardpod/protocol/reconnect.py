@@ -6,8 +6,8 @@ _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
 _HEALTHY_AFTER = 10.0
 """Seconds a shard must have been connected for its next connection to be tried at once."""
-_INVALID_SESSION_DELAY = (1.0, 5.0)
-"""Random wait before identifying after op 9 (Discord staff, discord-api-docs #244)."""
+_UNHURRIED_DELAY = (1.0, 5.0)
+"""Random wait after op 9 (Discord staff, discord-api-docs #244), and after a close for too many sends."""
 
 
 class Reconnect:
@@ -34,5 +34,6 @@ class Reconnect:
             return 0.0
         return self._random.uniform(0.1, min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(self._failures, 10)))
 
-    def delay_after_invalid_session(self, now: float) -> float:
-        return max(self._random.uniform(*_INVALID_SESSION_DELAY), self.delay(now))
+    def unhurried_delay(self, now: float) -> float:
+        """As `delay`, but never at once: Discord has asked for patience."""
+        return max(self._random.uniform(*_UNHURRIED_DELAY), self.delay(now))

@@ -6,7 +6,7 @@ It decides everything else: when to beat, resume, identify (only by permit), wai
 
 from random import Random
 
-from .close_codes import CLOSE_RESUMABLE, AfterClose, after_close
+from .close_codes import CLOSE_RESUMABLE, RATE_LIMITED, AfterClose, after_close
 from .compression import decompressor
 from .effects import Close, Connect, Effect, IdentifySent, Send, SessionEnded
 from .envelope import Envelope, Routing, guild_of, read_envelope, read_heartbeat_interval, read_ready
@@ -24,7 +24,11 @@ HELLO_TIMEOUT = 20.0
 ANSWER_TIMEOUT = 60.0
 """Seconds without READY or RESUMED, nor any replayed event, after which the connection is given up."""
 MAX_FAILED_RESUMES = 3
-"""Resumes in a row that Discord may turn down before the session counts as gone (fact sheet, section 3)."""
+"""Resumes in a row that Discord may turn down or leave unanswered before the session counts as gone (fact sheet, section 3)."""
+
+# Looked up once: an attribute of an enumeration costs more than the comparison, and these are in the hot path.
+_DISPATCH = int(Op.DISPATCH)
+_CONNECTED = ShardState.CONNECTED
 
 
 class ShardProtocol:
@@ -77,7 +81,9 @@ class ShardProtocol:
 
     def stop(self) -> None:
         """End for good; the session stays resumable at Discord for a few minutes."""
-        if self.state not in (ShardState.DISCONNECTED, ShardState.REFUSED):
+        if self.state is ShardState.REFUSED:
+            return
+        if self.state is not ShardState.DISCONNECTED:
             self.effects.append(Close(CLOSE_RESUMABLE))
             self.problem = "stopped"
         self._disconnected()
@@ -92,8 +98,7 @@ class ShardProtocol:
         """No socket could be opened. A resume host that can't be reached is given up for the main one."""
         if self.state is not ShardState.CONNECTING:
             return
-        if self.session is not None:
-            self.session.resume_gateway_url = self._settings.gateway_url
+        self._give_up_resume_host()
         self.problem = f"cannot connect: {reason}"
         self._wait(self._reconnect.delay(now), now)
 
@@ -112,7 +117,8 @@ class ShardProtocol:
             return
         if action is AfterClose.IDENTIFY:
             self._end_session(f"closed with {code}")
-        self._wait(self._reconnect.delay(now), now)
+        hurry = code != RATE_LIMITED
+        self._wait(self._reconnect.delay(now) if hurry else self._reconnect.unhurried_delay(now), now)
 
     def permit(self, now: float) -> bool:
         """Leave to identify. False when the shard no longer waits for it; then the permit is unused."""
@@ -143,7 +149,7 @@ class ShardProtocol:
             if payload is None:
                 return None
             envelope = read_envelope(payload)
-            if envelope.op == Op.DISPATCH:
+            if envelope.op == _DISPATCH:
                 return self._dispatch(envelope, payload, now)
             self._control(envelope, payload, now)
         except ProtocolError as error:
@@ -157,7 +163,7 @@ class ShardProtocol:
         if seq is None or event_type is None:
             raise ProtocolError("a dispatch without a sequence number or type")
         routing = envelope.d if isinstance(envelope.d, Routing) else None
-        if self.state is not ShardState.CONNECTED:
+        if self.state is not _CONNECTED:
             self._dispatch_before_connected(event_type, payload, now)
         session = self.session
         if session is None:
@@ -176,7 +182,7 @@ class ShardProtocol:
         if self.state is ShardState.IDENTIFYING and event_type == "READY":
             ready = read_ready(payload)
             self.session = Session(ready.session_id, ready.resume_gateway_url, 0)
-            self.guilds.ready((guild.id for guild in ready.guilds), now)
+            self.guilds.ready((str(guild.id) for guild in ready.guilds), now)
             self._connected(now)
         elif self.state is ShardState.RESUMING:
             self._deadline = now + ANSWER_TIMEOUT
@@ -200,10 +206,11 @@ class ShardProtocol:
     # Everything that is no dispatch.
 
     def _control(self, envelope: Envelope, payload: bytes, now: float) -> None:
+        if self.state in (ShardState.DISCONNECTED, ShardState.REFUSED):
+            return
         match envelope.op:
             case Op.HEARTBEAT_ACK:
-                if self._heartbeat is not None:
-                    self.latency = self._heartbeat.acknowledged(now)
+                self._acknowledged(now)
             case Op.HEARTBEAT:
                 self._send(heartbeat(self.session.seq if self.session else None))
             case Op.HELLO:
@@ -215,6 +222,11 @@ class ShardProtocol:
                 self._invalid_session(resumable=envelope.d is True, now=now)
             case _:
                 pass  # an op of the future is Discord's right, and no reason to drop a session
+
+    def _acknowledged(self, now: float) -> None:
+        latency = self._heartbeat.acknowledged(now) if self._heartbeat is not None else None
+        if latency is not None:
+            self.latency = latency
 
     def _hello(self, payload: bytes, now: float) -> None:
         if self.state is not ShardState.CONNECTING:
@@ -234,15 +246,19 @@ class ShardProtocol:
             self._failed_resumes += 1
         if not resumable:
             self._end_session("Discord ended it (op 9)")
-        self._close("invalid session", self._reconnect.delay_after_invalid_session(now), now)
+        self._close("invalid session", self._reconnect.unhurried_delay(now), now)
 
     # Time.
 
     def _deadline_passed(self, now: float) -> None:
         if self.state is ShardState.DISCONNECTED:
             self._connect()
-        else:
-            self._give_up_connection(f"no answer while {self.state}", now)
+            return
+        if self.state is ShardState.CONNECTING:
+            self._give_up_resume_host()
+        elif self.state is ShardState.RESUMING:
+            self._failed_resumes += 1
+        self._give_up_connection(f"no answer while {self.state}", now)
 
     def _beat(self, now: float) -> None:
         assert self._heartbeat is not None
@@ -261,6 +277,11 @@ class ShardProtocol:
         self._deadline = None
         base = self.session.resume_gateway_url if self.session else self._settings.gateway_url
         self.effects.append(Connect(connect_url(base, self._settings.compression), self.session is None))
+
+    def _give_up_resume_host(self) -> None:
+        """Dial the main URL from now on; a session can be resumed there as well (fact sheet, section 3)."""
+        if self.session is not None:
+            self.session.resume_gateway_url = self._settings.gateway_url
 
     def _give_up_connection(self, problem: str, now: float) -> None:
         self._close(problem, self._reconnect.delay(now), now)

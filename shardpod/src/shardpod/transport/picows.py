@@ -4,6 +4,7 @@ Chosen by measurement (docs/benchmarks.md). The WebSocket layer's own limits and
 have no bound, and its heartbeats are the protocol's.
 """
 
+import asyncio
 import struct
 from ssl import SSLContext
 
@@ -26,16 +27,23 @@ class PicowsConnector:
         self._tls = tls
 
     async def connect(self, url: str, listener: Listener) -> None:
+        adapter = _Adapter(listener)
         try:
             await picows.ws_connect(
-                lambda: _Adapter(listener),
+                lambda: adapter,
                 url,
                 ssl_context=self._tls,
                 websocket_handshake_timeout=_HANDSHAKE_TIMEOUT,
                 max_frame_size=MAX_PAYLOAD_BYTES,
             )
-        except (TimeoutError, OSError, picows.WSError) as error:
+        except asyncio.CancelledError:
+            adapter.abandon()
+            raise
+        except (OSError, ValueError, picows.WSError) as error:  # ValueError: no host or port that could be dialled
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
+        if not adapter.opened:
+            # picows returns as if all were well when the other side closes before it has answered.
+            raise ConnectionError("the connection was closed during the WebSocket handshake")
 
 
 class _PicowsConnection:
@@ -61,12 +69,21 @@ class _Adapter(picows.WSListener):
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self.listener: Listener | None = listener
+        self.opened = False
         self._fragments: list[bytes] = []
         self._fragment_bytes = 0
         self._close_code: int | None = None
 
+    def abandon(self) -> None:
+        """Give up the dial: picows goes on with it, but the listener may have begun another one."""
+        if not self.opened:
+            self.listener = None
+
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        if self.listener is not None:
+        if self.listener is None:
+            transport.disconnect()
+        else:
+            self.opened = True
             self.listener.opened(_PicowsConnection(transport, self))
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:

@@ -60,6 +60,7 @@ class ShardRunner:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._task: asyncio.Task[None] | None = None
+        self._dialled: asyncio.Task[None] | None = None
         self._state = protocol.state
         self._permit = 0
         self._stopping = False
@@ -78,6 +79,9 @@ class ShardRunner:
     # shardpod.transport.Listener
 
     def opened(self, connection: Connection) -> None:
+        # Hello may follow in this very wake-up, before the connector has returned: the task that dials has done
+        # its work, and must not be cancelled for the next one.
+        self._dialled, self._task = self._task, None
         if self.protocol.state is ShardState.CONNECTING:
             self._connection = connection
         else:

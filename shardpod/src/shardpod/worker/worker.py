@@ -38,6 +38,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._received: defaultdict[str, int] = defaultdict(int)
+        self._filters = bool(settings.include or settings.exclude)
         self._filtered = 0
         self._dropped: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._dropping = False
@@ -88,7 +89,7 @@ class Worker:
     def _on_event(self, event: Event) -> None:
         self._received[event.type] += 1
         acknowledgements = self._acknowledgements[event.shard_id]
-        if self._is_filtered(event.type):
+        if self._filters and self._is_filtered(event.type):
             self._filtered += 1
             acknowledgements.skipped(event)
             return

@@ -1,0 +1,50 @@
+# Two commands on a fresh machine with Python 3.11+, git and make: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := operator/src shardpod/src simulator/src
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/ready: requirements/dev.txt requirements/bootstrap.txt pyproject.toml $(wildcard */pyproject.toml) scripts/bootstrap.sh
+	@PYTHON=$(PYTHON) scripts/bootstrap.sh
+
+.PHONY: setup
+setup: .venv/ready ## Install everything into .venv; the other targets do it themselves
+
+.PHONY: demo
+demo: .venv/ready ## Run the whole on this machine for a minute: no token needed, no event lost
+	@$(BIN)/python examples/demo/demo.py
+
+.PHONY: test
+test: lint ## Run all checks and tests
+	@echo "==> tests: unit, then real processes on this machine"
+	@$(BIN)/pytest
+
+.PHONY: lint
+lint: .venv/ready ## Check style, types and layers
+	@echo "==> ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@echo "==> mypy" && $(BIN)/mypy $(PACKAGES)
+	@echo "==> import-linter" && $(BIN)/lint-imports
+
+.PHONY: format
+format: .venv/ready ## Put the code into the house's format
+	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format .
+
+.PHONY: bench
+bench: .venv/ready ## Measure the hot path and the memory, and write docs/benchmarks.md
+	@$(BIN)/python bench/hotpath.py --write docs/benchmarks.md
+	@$(BIN)/python bench/memory.py --write docs/benchmarks.md
+
+.PHONY: lock
+lock: .venv/ready ## Lock the requirements anew, with hashes
+	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements/bootstrap.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --group dev $(wildcard */pyproject.toml) --no-emit-package discord-gateway-shardpod -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove .venv and all caches
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,116 @@
+"""The demo's processes, started as their users would start them, and ended whatever happens."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+COMMAND = Path(sys.executable).with_name("discord-gateway")
+GUILDS = 200
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the text says what failed."""
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, within: float) -> None:
+    """Wait for a condition with a deadline; raises DemoError."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            raise DemoError(f"gave up waiting {within:.0f} s for {what}")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+class Bot:
+    """The user's program: can be killed in the middle of a request, and started again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.journal = directory / "journal"
+        self.journal.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def up(self) -> bool:
+        return self._process is not None
+
+    def start(self) -> None:
+        command = [sys.executable, str(HERE / "bot.py"), f"--port={self.port}", f"--journal={self.journal}"]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def kill_in_mid_request(self, in_request: Callable[[], bool]) -> None:
+        """Freeze it, wait until requests hang unanswered, then kill -9: so that it surely dies in the middle."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        wait_until(in_request, "a request to the frozen bot", within=5)
+        self.end()
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def deliveries(self) -> list[tuple[int, str, str | None]]:
+        """Everything it has noted, in order: event number, idempotency key, guild."""
+        lines = (line.split() for line in self.journal.read_text().splitlines())
+        return [(int(number), key, None if guild == "-" else guild) for number, key, guild in lines]
+
+
+@dataclass
+class Gateway:
+    """`discord-gateway up --simulator`, and the control port of the simulator it starts."""
+
+    directory: Path
+    manifest: Path
+    log: Path = field(init=False)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.log = self.directory / "up.log"
+
+    def start(self) -> None:
+        command = [str(COMMAND), "up", str(self.manifest), "--simulator", f"--simulator-guilds={GUILDS}"]
+        command += ["--simulator-max-concurrency=4", f"--state-dir={self.directory / 'state'}"]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+
+    def status(self) -> dict[str, Any] | None:
+        """What `discord-gateway status -o json` says; None while it does not run yet."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise DemoError(f"`discord-gateway up` ended with {self._process.returncode}:\n{self.log.read_text()}")
+        command = [str(COMMAND), "status", f"--state-dir={self.directory / 'state'}", "-o", "json"]
+        answer = subprocess.run(command, check=False, capture_output=True, text=True)
+        return json.loads(answer.stdout) if answer.returncode == 0 else None
+
+    def simulator(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call the simulator's control API (docs/simulator.md): POST with a body, else GET."""
+        ready = json.loads((self.directory / "state" / "simulator" / "ready.json").read_text())
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(f"{ready['control_url']}{path}", data=data, timeout=10) as answer:
+            return json.load(answer)
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()

@@ -1,0 +1,83 @@
+"""Lays out a status for a terminal: what matters in a line, what is wrong in words, then a row a shard."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway_operator.core.spoken import spoken_duration
+from gateway_operator.core.status_model import Condition, ConditionStatus, GatewayStatus, Phase, ShardRow
+
+_PHASE_STYLES = {Phase.RUNNING: "green", Phase.FAILED: "red"}
+_STATE_STYLES = {"connected": "green", "refused": "red"}
+_UNSETTLED_STYLE = "yellow"
+
+
+def status_view(name: str, status: GatewayStatus, *, wide: bool, now: datetime) -> RenderableType:
+    """The whole view of one gateway; `wide` adds to each shard what is wrong with it."""
+    words = [Text(f"  {message}", style=_UNSETTLED_STYLE) for message in _not_fine(status)]
+    return Group(_summary(name, status, now), *words, Text(), _table(status.shard_rows, wide=wide))
+
+
+def _summary(name: str, status: GatewayStatus, now: datetime) -> Text:
+    parts = [
+        f"{status.ready_shards} of {len(status.shard_rows)} shards ready",
+        f"{status.guilds:,} guilds",
+        _identifies_left(status, now),
+    ]
+    phase = Text(status.phase, style=_PHASE_STYLES.get(status.phase, _UNSETTLED_STYLE))
+    return Text.assemble((name, "bold"), ": ", phase, ", ", ", ".join(parts))
+
+
+def _identifies_left(status: GatewayStatus, now: datetime) -> str:
+    limit = status.session_start_limit
+    if limit is None:
+        return "identifies left not known yet"
+    left = f"{limit.remaining:,} of {limit.total:,} identifies left"
+    if limit.reset_at is None:
+        return left
+    return f"{left} (all again in {spoken_duration((limit.reset_at - now).total_seconds())})"
+
+
+def _not_fine(status: GatewayStatus) -> Iterator[str]:
+    """Ready is left out where another condition says why it is not."""
+    telling = [condition for condition in status.conditions if condition.type != "Ready" and not _is_fine(condition)]
+    if not telling and status.condition("Ready").status is not ConditionStatus.TRUE:
+        telling = [status.condition("Ready")]
+    yield from dict.fromkeys(condition.message for condition in telling)
+
+
+def _is_fine(condition: Condition) -> bool:
+    match condition.type:
+        case "Progressing":
+            return condition.reason == "Complete"
+        case "Degraded":
+            return condition.status is ConditionStatus.FALSE
+        case _:
+            return condition.status is ConditionStatus.TRUE
+
+
+def _table(rows: tuple[ShardRow, ...], *, wide: bool) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("SHARD", "STATE", "GUILDS", "LATENCY", "POD QUEUE", "POD"):
+        numeric = title in ("SHARD", "GUILDS", "LATENCY", "POD QUEUE")
+        table.add_column(title, justify="right" if numeric else "left", no_wrap=True)
+    if wide:
+        table.add_column("PROBLEM", overflow="fold")
+    for row in rows:
+        table.add_row(*_cells(row, wide=wide))
+    return table
+
+
+def _cells(row: ShardRow, *, wide: bool) -> Iterator[RenderableType]:
+    yield str(row.shard_id)
+    yield Text(row.state.replace("_", " "), style=_STATE_STYLES.get(row.state, _UNSETTLED_STYLE))
+    yield f"{row.guilds:,}"
+    yield "" if row.latency_ms is None else f"{row.latency_ms:.0f} ms"
+    yield f"{row.queue_events:,}"
+    yield Text(row.pod)
+    if wide:
+        # Text, as everything a pod says: brackets in it are no markup.
+        yield Text(row.problem or "")

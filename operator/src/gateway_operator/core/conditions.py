@@ -1,0 +1,112 @@
+"""The conditions of a gateway, one function each: a reason for programs, a sentence for people."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+from .identify_ledger import BUCKET_INTERVAL, LedgerView
+from .spoken import spoken_duration
+from .status_model import Condition, ConditionStatus
+from .troubles import Trouble
+from .world import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the conditions are made of. `wanted` and `ready` count shards; `resets` dates the budget's refill."""
+
+    wanted: int
+    ready: int
+    plan: Plan
+    ledger: LedgerView
+    now: float
+    resets: datetime | None
+    troubles: tuple[Trouble, ...]
+
+    @property
+    def complete(self) -> bool:
+        return 0 < self.wanted == self.ready
+
+    @property
+    def refused(self) -> bool:
+        return any(trouble.refused for trouble in self.troubles)
+
+
+def conditions(standing: Standing) -> tuple[Condition, ...]:
+    """All of them, always in the same order."""
+    return (_ready(standing), _progressing(standing), _degraded(standing), _identify_budget_ok(standing))
+
+
+def _ready(standing: Standing) -> Condition:
+    if standing.complete:
+        return _condition("Ready", "AllShardsConnected", f"all {standing.wanted} shards are connected", holds=True)
+    if standing.troubles:
+        worst = standing.troubles[0]
+        return _condition("Ready", worst.reason, f"{_count(standing)}: {worst.message}", holds=False)
+    if not standing.wanted:
+        return _condition("Ready", "WaitingForDiscord", "waiting for the answer of GET /gateway/bot", holds=False)
+    return _condition("Ready", "ShardsConnecting", _count(standing), holds=False)
+
+
+def _progressing(standing: Standing) -> Condition:
+    if standing.complete and standing.plan.not_done:
+        reasons = standing.plan.not_done
+        return _condition("Progressing", reasons[0].reason, "; ".join(one.message for one in reasons), holds=False)
+    if standing.complete:
+        return _condition("Progressing", "Complete", "nothing is left to do", holds=False)
+    if standing.refused:
+        return _condition("Progressing", "Refused", "waiting for a person: see the condition Degraded", holds=False)
+    if not standing.wanted:
+        return _condition("Progressing", "WaitingForDiscord", "asking Discord how many shards there are", holds=True)
+    return _condition("Progressing", "ShardsConnecting", _forecast(standing), holds=True)
+
+
+def _degraded(standing: Standing) -> Condition:
+    if standing.troubles:
+        message = "; ".join(trouble.message for trouble in standing.troubles)
+        return _condition("Degraded", standing.troubles[0].reason, message, holds=True)
+    return _condition("Degraded", "NothingWrong", "nothing is wrong", holds=False)
+
+
+def _identify_budget_ok(standing: Standing) -> Condition:
+    ledger = standing.ledger
+    if not ledger.known:
+        return Condition(
+            type="IdentifyBudgetOK",
+            status=ConditionStatus.UNKNOWN,
+            reason="WaitingForDiscord",
+            message="Discord has not said yet how many identifies are left",
+        )
+    left = f"{ledger.remaining} of {ledger.total} identifies are left"
+    if ledger.budget_left:
+        return _condition("IdentifyBudgetOK", "BudgetLeft", left, holds=True)
+    return _condition(
+        "IdentifyBudgetOK",
+        "BudgetUsedUp",
+        f"{left} and {ledger.reserve} are kept back (spec.reshard.identifyReserve): connected shards are not affected, "
+        f"new sessions wait{_until(standing)}",
+        holds=False,
+    )
+
+
+def _until(standing: Standing) -> str:
+    if standing.resets is None:
+        return " until Discord says when the budget is refilled"
+    return (
+        f" until {standing.resets:%Y-%m-%d %H:%M} UTC, for {spoken_duration(standing.ledger.reset_at - standing.now)}"
+    )
+
+
+def _count(standing: Standing) -> str:
+    return f"{standing.ready} of {standing.wanted} shards are connected"
+
+
+def _forecast(standing: Standing) -> str:
+    """How long it takes if every missing shard has to identify; resuming is faster."""
+    rounds = math.ceil((standing.wanted - standing.ready) / standing.ledger.max_concurrency)
+    return f"{_count(standing)}; the others take up to about {spoken_duration(rounds * BUCKET_INTERVAL)}"
+
+
+def _condition(kind: str, reason: str, message: str, *, holds: bool) -> Condition:
+    status = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
+    return Condition(type=kind, status=status, reason=reason, message=message)

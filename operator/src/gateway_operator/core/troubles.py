@@ -1,0 +1,62 @@
+"""Everything that is wrong at the moment, worst first, each said so that a person knows what to do."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gateway_operator.model import DiscordGateway
+from shardpod.contract import Observed
+
+from .refusals import explain_refusal
+from .world import Plan, World
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A condition's reason and message (no full stop). `refused`: Discord's last word, waiting does not help."""
+
+    reason: str
+    message: str
+    refused: bool = False
+
+
+def troubles(gateway: DiscordGateway, world: World, plan: Plan) -> tuple[Trouble, ...]:
+    """What is wrong with the pods that should run, with the bot, and with Discord's REST API."""
+    wanted = {pod.name: world.pods[pod.name] for pod in plan.pods if pod.name in world.pods}
+    heard = [pod.observed for pod in wanted.values() if pod.connected and pod.observed is not None]
+    return (
+        *_refusals(heard, gateway.spec.intents_value),
+        *(Trouble("PodFailing", f"{name}: {pod.problem}") for name, pod in wanted.items() if pod.problem is not None),
+        *_unreachable_bot(heard, gateway.spec.delivery.sink.http.url),
+        *_unreadable_info(world),
+    )
+
+
+def _refusals(heard: list[Observed], intents: int) -> Iterator[Trouble]:
+    shards_by_code: dict[int | None, list[int]] = defaultdict(list)
+    for pod in heard:
+        for shard in pod.shards:
+            if shard.state == "refused":
+                shards_by_code[shard.close_code].append(shard.shard_id)
+    for code, shards in shards_by_code.items():
+        reason, message = explain_refusal(code, intents)
+        which = f"shard {shards[0]}" if len(shards) == 1 else f"{len(shards)} shards"
+        yield Trouble(reason, f"{message} ({which})", refused=True)
+
+
+def _unreachable_bot(heard: list[Observed], url: str) -> Iterator[Trouble]:
+    down = [pod for pod in heard if pod.sink is not None and not pod.sink.up]
+    if not down:
+        return
+    why = next((f" ({pod.sink.problem})" for pod in down if pod.sink is not None and pod.sink.problem), "")
+    waiting = sum(pod.queue.events for pod in down)
+    # The host alone: the rest of a user's URL may hold what is nobody else's business.
+    yield Trouble("BotUnreachable", f"the bot at {urlsplit(url).netloc} takes no events{why}; {waiting} wait for it")
+
+
+def _unreadable_info(world: World) -> Iterator[Trouble]:
+    if world.info_problem is None:
+        return
+    goes_on = "running shards are not affected, " if world.active else "no shard can start, "
+    yield Trouble("DiscordRestUnreachable", f"{world.info_problem}; {goes_on}and it is tried again")

@@ -1,0 +1,251 @@
+"""The DiscordGateway resource: everything a user may write, with its bounds and defaults, and nothing else.
+
+The models are the source of the custom resource definition, so every list, map and string is bounded. Fields
+typed `NotYet` are part of the resource and refused until they work. What a field means is in docs/, not here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from .intents import intents_value
+from .kinds import (
+    MAX_EVENT_TYPES,
+    SAID,
+    Allowed,
+    Bytes,
+    EventType,
+    HttpUrl,
+    Intent,
+    Items,
+    NotYet,
+    Switch,
+    Text,
+    WebSocketUrl,
+    Whole,
+    duration,
+    refuse_later_choice,
+)
+
+API_VERSION = "discordgateway.dev/v1alpha1"
+KIND = "DiscordGateway"
+
+MAX_NAME_CHARACTERS = 40
+"""Leaves room in a DNS label (63, RFC 1123) for `-e<epoch>-<first>-<last>`."""
+
+MAX_SHARDS = 65536
+"""A bound, not a goal: at 1,000 guilds a shard it is far above the largest bots."""
+
+_DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+_QUALIFIED_NAME = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+_LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+
+_MetadataKey = Annotated[
+    Text, Field(max_length=253 + 1 + 63, pattern=_QUALIFIED_NAME), Allowed("a name such as app.kubernetes.io/part-of")
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_null(cls, value: object) -> object:
+        # Optional fields are absent, never null: an explicit null would stand in the way of `kubectl scale`.
+        if value is None:
+            raise PydanticCustomError(SAID, "{text}", {"text": "has no value: give it one, or leave the field out"})
+        return value
+
+
+class Metadata(_Part):
+    name: Annotated[
+        Text,
+        Field(max_length=MAX_NAME_CHARACTERS, pattern=_DNS_LABEL),
+        Allowed(f"at most {MAX_NAME_CHARACTERS} lower-case letters, digits and hyphens, no hyphen first or last"),
+    ]
+    namespace: Annotated[
+        Text | None,
+        Field(max_length=63, pattern=_DNS_LABEL),
+        Allowed("at most 63 lower-case letters, digits and hyphens, no hyphen first or last"),
+    ] = None
+    labels: Annotated[
+        dict[
+            _MetadataKey,
+            Annotated[
+                Text,
+                Field(max_length=63, pattern=_LABEL_VALUE),
+                Allowed("text of at most 63 letters, digits, '-', '_' and '.' (numbers and true/false in quotes)"),
+            ],
+        ],
+        Field(max_length=64),
+    ] = Field(default_factory=dict)
+    annotations: Annotated[
+        dict[
+            _MetadataKey,
+            Annotated[Text, Field(max_length=262144), Allowed("text (numbers and true/false in quotes)", secret=True)],
+        ],
+        Field(max_length=64),
+    ] = Field(default_factory=dict)
+
+
+class SecretRef(_Part):
+    """One key of a Secret. What users write here by mistake may be the secret itself, so it is never repeated."""
+
+    name: Annotated[
+        Text,
+        Field(max_length=253, pattern=_DNS_SUBDOMAIN),
+        Allowed("the name of a Secret (lower-case letters, digits, '-' and '.'), not the secret", secret=True),
+    ]
+    key: Annotated[
+        Text,
+        Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$"),
+        Allowed("the name of a key in the Secret (letters, digits, '-', '_' and '.'), not the secret", secret=True),
+    ]
+
+
+class Activity(_Part):
+    """What a bot may set of an activity (Discord docs, Gateway Events: Activity Object)."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=128), Allowed("text of 1 to 128 characters")]
+    type: Annotated[int, Whole(0, 5)] = 0
+    state: Annotated[Text | None, Field(max_length=128), Allowed("text of at most 128 characters")] = None
+    url: HttpUrl | None = None
+
+
+class Presence(_Part):
+    status: Annotated[Literal["online", "dnd", "idle", "invisible"], Allowed("online, dnd, idle or invisible")] = (
+        "online"
+    )
+    activities: Annotated[Items[Activity], Field(max_length=8)] = ()
+    since: Annotated[int | None, Whole(0, 2**53 - 1)] = None
+    afk: Switch = False
+
+    def payload(self) -> dict[str, Any]:
+        """The presence as Identify takes it: `since` is always there, and null when unset."""
+        return {
+            "since": self.since,
+            "activities": [activity.model_dump(exclude_none=True) for activity in self.activities],
+            "status": self.status,
+            "afk": self.afk,
+        }
+
+
+class Discord(_Part):
+    base_url: HttpUrl = Field(default="https://discord.com/api/v10", alias="baseURL")
+    authorization_secret_ref: SecretRef | None = None
+    gateway_url: WebSocketUrl | None = Field(default=None, alias="gatewayURL")
+    ca_secret_ref: SecretRef | None = None
+    compression: Annotated[
+        Literal["zstd-stream", "zlib-stream", "none"], Allowed("zstd-stream, zlib-stream or none")
+    ] = "zstd-stream"
+
+
+class Sharding(_Part):
+    shards_per_pod: Annotated[int, Whole(1, 1024)] = 16
+    first_shard_id: Annotated[int | None, Whole(0, MAX_SHARDS - 1)] = None
+    last_shard_id: Annotated[int | None, Whole(0, MAX_SHARDS - 1)] = None
+    spawn_shard_delay: Annotated[float, *duration("at most 10m, such as 1500ms", at_least=0, at_most=600)] = 0.0
+    max_concurrency: Annotated[int | None, Whole(1, 1024)] = None
+    """It can only slow identifies down: Discord's own limit holds whatever is written here."""
+
+    shards_per_worker: NotYet = None
+    max_workers: NotYet = None
+
+
+class Reshard(_Part):
+    """Resharding does not work yet. Leaving `auto` out means false today, and will mean true when it works."""
+
+    auto: Annotated[bool, Field(strict=True), Allowed("false"), refuse_later_choice(True)] = False
+    identify_reserve: Annotated[int, Whole(0, 100_000)] = 100
+
+    percentage: NotYet = None
+    basis: NotYet = None
+    use_optimal_large_bot_sharding: NotYet = None
+    abort_after: NotYet = None
+    settle: NotYet = None
+    drain_delay: NotYet = None
+    max_skew: NotYet = None
+    fence_timeout: NotYet = None
+    voice: NotYet = None
+    window: NotYet = None
+
+
+class Batch(_Part):
+    max_events: Annotated[int, Whole(1, 1000)] = 1
+
+
+class HttpSink(_Part):
+    url: HttpUrl
+    authorization_secret_ref: SecretRef | None = None
+    batch: Batch = Batch()
+
+
+class Sink(_Part):
+    http: HttpSink
+    websocket: NotYet = None
+    nats: NotYet = None
+    redis: NotYet = None
+
+
+class Queue(_Part):
+    max_events: Annotated[int, Whole(1, 100_000_000)] = 100_000
+    max_bytes: Bytes = 256 * 2**20
+    overflow: Annotated[
+        Literal["dropOldest", "dropNewest"], Allowed("dropOldest or dropNewest"), refuse_later_choice("pause")
+    ] = "dropOldest"
+
+    shed_first: NotYet = None
+    spool: NotYet = None
+
+
+class Events(_Part):
+    """Which events are delivered; an empty `include` means all."""
+
+    include: Annotated[Items[EventType], Field(max_length=MAX_EVENT_TYPES)] = ()
+    exclude: Annotated[Items[EventType], Field(max_length=MAX_EVENT_TYPES)] = ()
+
+
+class Delivery(_Part):
+    sink: Sink
+    ordering: Annotated[Literal["guild", "shard", "none"], Allowed("guild, shard or none")] = "guild"
+    timeout: Annotated[float, *duration("from 100ms to 10m, such as 10s", at_least=0.1, at_most=600)] = 10.0
+    queue: Queue = Queue()
+    events: Events = Events()
+
+    suppress_unchanged_edits: NotYet = None
+
+
+class Spec(_Part):
+    token_secret_ref: SecretRef
+    intents: Annotated[Items[Intent], Field(min_length=1, max_length=64)]
+    presence: Presence | None = None
+    discord: Discord = Discord()
+    shards: Annotated[int | None, Whole(1, MAX_SHARDS)] = None
+    sharding: Sharding = Sharding()
+    reshard: Reshard = Reshard()
+    delivery: Delivery
+
+    commands: NotYet = None
+    handlers: NotYet = None
+    template: NotYet = None
+    paused: NotYet = None
+    suspend: NotYet = None
+
+    @property
+    def intents_value(self) -> int:
+        """All intents or'ed together, as Identify takes them."""
+        return intents_value(self.intents)
+
+
+class DiscordGateway(_Part):
+    """One bot token's connection to Discord."""
+
+    api_version: Literal["discordgateway.dev/v1alpha1"]
+    kind: Literal["DiscordGateway"]
+    metadata: Metadata
+    spec: Spec

@@ -1,0 +1,41 @@
+"""Rules about fields that are right each by itself and wrong together."""
+
+from collections.abc import Iterator
+
+from .gateway import Events, Spec
+from .problems import Problem
+
+
+def broken_rules(spec: Spec) -> Iterator[Problem]:
+    """Everything in `spec` that does not go together."""
+    yield from _part_of_the_set(spec)
+    yield from _included_and_excluded(spec.delivery.events)
+
+
+def _part_of_the_set(spec: Spec) -> Iterator[Problem]:
+    sharding = spec.sharding
+    given = {"firstShardId": sharding.first_shard_id, "lastShardId": sharding.last_shard_id}
+    for name, value in given.items():
+        path = f"spec.sharding.{name}"
+        if value is None:
+            continue
+        if spec.shards is None:
+            yield Problem(path, "holds a part of the shards, so spec.shards must say how many there are in all")
+        elif value >= spec.shards:
+            allowed = f"a whole number from 0 to {spec.shards - 1}"
+            yield Problem(path, f"must be {allowed} (spec.shards is {spec.shards}), not {value}", allowed)
+    first, last = sharding.first_shard_id, sharding.last_shard_id
+    if first is not None and last is not None and first > last:
+        yield Problem(
+            "spec.sharding.lastShardId",
+            f"is {last}, before firstShardId, which is {first}; both are part of the range",
+            f"a whole number from {first} on",
+        )
+
+
+def _included_and_excluded(events: Events) -> Iterator[Problem]:
+    for index, event_type in enumerate(events.exclude):
+        if event_type in events.include:
+            yield Problem(
+                f"spec.delivery.events.exclude[{index}]", f"{event_type} is included as well: leave one of the two out"
+            )

@@ -1,0 +1,252 @@
+import asyncio
+import json
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from gateway_operator.command import main
+from gateway_operator.command.status_table import status_view
+from gateway_operator.core.status_model import (
+    Condition,
+    ConditionStatus,
+    GatewayStatus,
+    Phase,
+    SessionStartLimitStatus,
+    ShardRow,
+)
+from gateway_operator.local.state_directory import StateDirectory
+from gateway_operator.local.status_socket import serving_status
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def condition(kind: str, status: ConditionStatus, reason: str = "Reason", message: str = "") -> Condition:
+    return Condition(type=kind, status=status, reason=reason, message=message)
+
+
+FINE = (
+    condition("Ready", ConditionStatus.TRUE, message="all ready"),
+    condition("Progressing", ConditionStatus.FALSE, "Complete", "nothing to do"),
+    condition("Degraded", ConditionStatus.FALSE, message="nothing wrong"),
+    condition("IdentifyBudgetOK", ConditionStatus.TRUE, message="left"),
+)
+
+
+def build(phase: Phase = Phase.RUNNING, **changes) -> GatewayStatus:
+    return GatewayStatus(
+        **{
+            "phase": phase,
+            "conditions": FINE,
+            "shards": 2,
+            "ready_shards": 2,
+            "guilds": 12345,
+            "active": None,
+            "session_start_limit": SessionStartLimitStatus(
+                total=1000, remaining=968, reset_at=NOW + timedelta(hours=14), max_concurrency=1
+            ),
+            "recommended_shards": 2,
+            "shard_rows": (
+                ShardRow(shard_id=0, pod="mybot-e1-0-1", state="connected", guilds=6000, latency_ms=41.6),
+                ShardRow(
+                    shard_id=1,
+                    pod="mybot-e1-0-1",
+                    state="awaiting_permit",
+                    guilds=6345,
+                    queue_events=1200,
+                    problem="waiting for its turn",
+                ),
+            ),
+            **changes,
+        }
+    )
+
+
+def lines(status: GatewayStatus, *, wide: bool = False) -> list[str]:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(status_view("mybot", status, wide=wide, now=NOW))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_the_first_line_sums_up():
+    assert lines(build())[0] == (
+        "mybot: Running, 2 of 2 shards ready, 12,345 guilds, 968 of 1,000 identifies left (all again in 14 h)"
+    )
+
+
+def test_before_discord_has_answered_the_identifies_left_are_not_known():
+    assert lines(build(session_start_limit=None))[0].endswith("identifies left not known yet")
+
+
+def test_while_all_is_well_no_condition_is_shown():
+    assert lines(build())[1] == ""
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        condition("Progressing", ConditionStatus.TRUE, "ShardsConnecting", "in words"),
+        condition("Degraded", ConditionStatus.TRUE, message="in words"),
+        condition("IdentifyBudgetOK", ConditionStatus.FALSE, message="in words"),
+        condition("IdentifyBudgetOK", ConditionStatus.UNKNOWN, message="in words"),
+        condition("Ready", ConditionStatus.FALSE, message="in words"),
+    ],
+)
+def test_a_condition_that_is_not_fine_is_said_in_words(bad):
+    conditions = tuple(bad if fine.type == bad.type else fine for fine in FINE)
+
+    assert lines(build(conditions=conditions))[1:3] == ["  in words", ""]
+
+
+def test_that_it_is_not_ready_is_left_out_when_another_condition_says_why():
+    conditions = (
+        condition("Ready", ConditionStatus.FALSE, message="not ready"),
+        FINE[1],
+        condition("Degraded", ConditionStatus.TRUE, message="the bot is away"),
+        FINE[3],
+    )
+
+    assert lines(build(conditions=conditions))[1:3] == ["  the bot is away", ""]
+
+
+def test_each_shard_has_a_row():
+    assert [line.split() for line in lines(build())[2:]] == [
+        ["SHARD", "STATE", "GUILDS", "LATENCY", "POD", "QUEUE", "POD"],
+        ["0", "connected", "6,000", "42", "ms", "0", "mybot-e1-0-1"],
+        ["1", "awaiting", "permit", "6,345", "1,200", "mybot-e1-0-1"],
+    ]
+
+
+def test_wide_says_what_is_wrong_with_each_shard():
+    assert lines(build(), wide=True)[-1].endswith("waiting for its turn")
+
+
+def test_words_are_never_taken_for_markup():
+    conditions = (*FINE[:2], condition("Degraded", ConditionStatus.TRUE, message="[bold]failed[/x]"), FINE[3])
+
+    row = ShardRow(shard_id=0, pod="mybot-e1-0-0", state="disconnected", problem="[red]away[/y]")
+    shown = lines(build(conditions=conditions, shard_rows=(row,)), wide=True)
+
+    assert "  [bold]failed[/x]" in shown
+    assert shown[-1].endswith("[red]away[/y]")
+
+
+# The command, against a status socket served as `up` serves it.
+
+
+@contextmanager
+def served(path: Path, report: str | None):
+    """Serve a report in a thread, since the command runs an event loop of its own."""
+    directory = StateDirectory(path)
+    directory.prepare()
+    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        async with serving_status(directory.status_socket, lambda: report):
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+REPORT = build().model_dump_json(by_alias=True)
+
+
+@pytest.fixture
+def home(state_path, monkeypatch) -> Path:
+    """Where gateways are kept by default, for the time of the test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(state_path))
+    return state_path / "discord-gateway"
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, ["status", *arguments])
+
+
+def test_the_status_of_a_named_gateway_is_shown(home):
+    with served(home / "mybot", REPORT):
+        result = run("mybot")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("mybot: Running, 2 of 2 shards ready")
+
+
+def test_a_file_stands_for_the_gateway_in_it(home, manifest):
+    with served(home / "mybot", REPORT):
+        assert run(str(manifest())).stdout.startswith("mybot: Running")
+
+
+def test_the_only_gateway_that_runs_needs_no_name(home):
+    StateDirectory(home / "ran-once").prepare()
+    with served(home / "mybot", REPORT):
+        assert run().stdout.startswith("mybot: Running")
+
+
+def test_of_several_one_has_to_be_named(home):
+    with served(home / "mybot", REPORT), served(home / "other", REPORT):
+        result = run()
+
+    assert result.exit_code == 2
+    assert result.stderr == "several gateways run here, name one of them: mybot, other\n"
+
+
+def test_one_on_the_simulator_is_found_by_its_name(home):
+    with served(home / "mybot+simulator", REPORT):
+        assert run("mybot").stdout.startswith("mybot: Running")
+
+
+def test_a_state_directory_that_was_given_to_up_is_given_here(state_path):
+    with served(state_path / "given", REPORT):
+        assert run("mybot", "--state-dir", str(state_path / "given")).stdout.startswith("mybot: Running")
+
+
+def test_json_is_the_report_itself(home):
+    with served(home / "mybot", REPORT):
+        assert json.loads(run("mybot", "-o", "json").stdout) == json.loads(REPORT)
+
+
+@pytest.mark.parametrize("arguments", [[], ["mybot"]])
+def test_what_does_not_run_is_one_line_and_exit_code_3(home, arguments):
+    result = run(*arguments)
+
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "discord-gateway up FILE" in result.stderr
+
+
+def test_a_socket_that_a_dead_operator_left_is_not_running(home):
+    with served(home / "mybot", REPORT):
+        (home / "mybot" / "status.sock").rename(home / "mybot" / "kept")
+    (home / "mybot" / "kept").rename(home / "mybot" / "status.sock")
+
+    assert run("mybot").exit_code == 3
+
+
+def test_an_operator_that_has_only_just_started_says_so(home):
+    with served(home / "mybot", None):
+        result = run("mybot")
+
+    assert result.exit_code == 3
+    assert result.stderr == "mybot has only just started and knows nothing yet: ask again\n"
+
+
+def test_a_report_of_another_version_is_one_line(home):
+    with served(home / "mybot", '{"phase": "Unheard"}'):
+        result = run("mybot")
+
+    assert result.exit_code == 2
+    assert "of another version" in result.stderr
