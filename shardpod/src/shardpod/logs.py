@@ -1,9 +1,10 @@
 """The pod's logs: readable on a terminal, JSON for machines, and never a secret in them."""
 
+import contextlib
 import logging
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -27,10 +28,22 @@ def configure_logs(*, log_format: str | None, level: str, secrets: Iterable[str]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lines())),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(pod=pod)
+
+
+class _Lines:
+    """stderr, a whole line at a time: several pods share it. A pod outlives a terminal that was closed."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 class Redact:

@@ -6,11 +6,14 @@ Bytes and times go in, calls on an `Outlet` come out; sockets and compression ar
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from discord_simulator import answers
+from discord_simulator.conditions import HelloMode
 from discord_simulator.discord import APPLICATION_ID, Discord
 from discord_simulator.events import control_payload
 from discord_simulator.ledger import Incident
+from discord_simulator.manner import Manner
 from discord_simulator.requests import (
     decode,
     read_guild_id,
@@ -22,17 +25,18 @@ from discord_simulator.requests import (
 from discord_simulator.rules import (
     HEARTBEAT_TOLERANCE,
     SESSION_ENDS_ON_CLIENT_CLOSE,
-    SESSION_SURVIVES,
     CloseCode,
     Opcode,
     RuleBreachError,
     SendWindow,
+    session_survives,
 )
 from discord_simulator.session import Session
 
 RECONNECT_GRACE_S = 5.0  # from op 7 to the close; "a few seconds" in Discord docs, Gateway events: reconnect
 _ACK = control_payload(Opcode.HEARTBEAT_ACK, None)
-_CLOSE_REASONS = {
+_DEAD_PORT = 1  # tcpmux (RFC 1078): a connection to it is refused at once
+_CLOSE_REASONS: dict[int, str] = {
     CloseCode.UNKNOWN_OPCODE: "Unknown opcode.",
     CloseCode.DECODE_ERROR: "Error while decoding payload.",
     CloseCode.NOT_AUTHENTICATED: "Not authenticated.",
@@ -50,6 +54,8 @@ _CLOSE_REASONS = {
 
 class Outlet(Protocol):
     """The way to the client. Nothing blocks; `delay` (seconds) holds back without changing the order."""
+
+    manner: Manner  # may be set at any time
 
     def send(self, payload: bytes, delay: float) -> None: ...
 
@@ -76,9 +82,24 @@ class Connection:
         self._sends = SendWindow()
         self._last_heartbeat = now
         self._close_at = float("inf")
-        self.send(control_payload(Opcode.HELLO, answers.hello(discord.settings.heartbeat_interval_ms)))
+        self._orderly_at = float("inf")
+        self._acknowledges_from = now
+        self._greet(now)
 
     # Towards the client
+
+    def _greet(self, now: float) -> None:
+        hello = control_payload(Opcode.HELLO, answers.hello(self._discord.settings.heartbeat_interval_ms))
+        match self._discord.conditions.next_hello():
+            case None:
+                self.send(hello)
+            case HelloMode.RECONNECT_FIRST:
+                self.ask_to_reconnect(now)
+                self.send(hello)
+            case HelloMode.RECONNECT_INSTEAD:
+                self.ask_to_reconnect(now)
+            case HelloMode.NEVER:
+                pass
 
     @property
     def _delay(self) -> float:
@@ -92,7 +113,10 @@ class Connection:
         """Close with `code`. What becomes of the session is for the caller to say."""
         if self.state is not ConnectionState.CLOSED:
             self.state = ConnectionState.CLOSED
-            self._outlet.close(code, reason, self._delay)
+            if self._outlet.manner.half_open:
+                self._outlet.abort()
+            else:
+                self._outlet.close(code, reason, self._delay)
         self.session = None
 
     def reset(self) -> None:
@@ -124,6 +148,19 @@ class Connection:
     def ask_for_heartbeat(self) -> None:
         self.send(control_payload(Opcode.HEARTBEAT, None))
 
+    def stop_acknowledging(self, until: float) -> None:
+        """Leave heartbeats without their ACK; they count as signs of life all the same."""
+        self._acknowledges_from = until
+
+    def impair(self, manner: Manner, until: float) -> None:
+        """Write to the client in this manner until then, and as before all faults afterwards."""
+        self._outlet.manner = manner
+        self._orderly_at = until
+
+    @property
+    def manner(self) -> Manner:
+        return self._outlet.manner
+
     def enter(self, session: Session) -> None:
         self.session = session
         self.state = ConnectionState.IN_SESSION
@@ -131,7 +168,7 @@ class Connection:
     # From the client
 
     def receive(self, message: str | bytes, now: float) -> None:
-        if self.state is ConnectionState.CLOSED:
+        if self.state is ConnectionState.CLOSED or self._outlet.manner.half_open:
             return
         try:
             self._sends.count(now)
@@ -150,7 +187,7 @@ class Connection:
         )
         self.close(breach.code, _CLOSE_REASONS.get(breach.code, "Unknown error."))
         if session is not None:
-            self._let_go(session, now, survives=breach.code in SESSION_SURVIVES)
+            self._let_go(session, now, survives=session_survives(breach.code))
 
     def lost(self, client_code: int | None, now: float) -> None:
         """Hear that the socket is gone; `client_code` if it was the client who closed, and with a code."""
@@ -163,6 +200,8 @@ class Connection:
         """Close a client that went silent, or that was asked to reconnect and stayed."""
         if self.state is ConnectionState.CLOSED:
             return
+        if now >= self._orderly_at:
+            self.impair(self._discord.conditions.manner, float("inf"))
         patience = self._discord.settings.heartbeat_interval_ms / 1000 * HEARTBEAT_TOLERANCE
         if now - self._last_heartbeat > patience:
             session = self.session
@@ -213,15 +252,42 @@ class Connection:
     def _heartbeat(self, d: Any, now: float) -> None:
         read_heartbeat(d)
         self._last_heartbeat = now
-        self.send(_ACK)
+        if now >= self._acknowledges_from:
+            self.send(_ACK)
 
     def _identify(self, d: Any, now: float) -> None:
-        if self._discord.identify(read_identify(d), self, self._resume_url, now) is None:
+        request = read_identify(d)
+        if self._refused_on_request((request.shard_id, request.shard_count), None, now):
+            return
+        dead = self._discord.conditions.resume_host_dead
+        resume_url = _dead_url(self._resume_url) if dead else self._resume_url
+        if self._discord.identify(request, self, resume_url, now) is None:
             self.invalidate(resumable=False)
 
     def _resume(self, d: Any, now: float) -> None:
-        if self._discord.resume(read_resume(d), self, now) is None:
+        request = read_resume(d)
+        session = self._discord.session(request.session_id)
+        if self._refused_on_request(session.shard if session else None, session, now):
+            return
+        if self._discord.resume(request, self, now) is None:
             self.invalidate(resumable=False)
+
+    def _refused_on_request(self, shard: tuple[int, int] | None, session: Session | None, now: float) -> bool:
+        """Answer this login as a fault says, and say whether one did. The session ends where Discord's would."""
+        refusal = self._discord.conditions.next_refusal(shard)
+        if refusal is None:
+            return False
+        session_id = session.id if session else None
+        self._discord.note(Incident("refused-on-request", refusal.code, "a fault says so", now, session_id, shard))
+        if refusal.code == Opcode.INVALID_SESSION:
+            survives = refusal.resumable
+            self.invalidate(resumable=survives)
+        else:
+            survives = session_survives(refusal.code)
+            self.close(refusal.code, _CLOSE_REASONS.get(refusal.code, "Closed on request."))
+        if session is not None and not survives:
+            self._discord.end(session)
+        return True
 
     def _voice_state(self, d: Any, _now: float) -> None:
         """Every session of the guild sees the state; only the one that asked gets a voice server."""
@@ -243,6 +309,12 @@ class Connection:
             self._discord.tell(self.session, limited)
             return
         self._discord.tell(self.session, answers.members_chunk(guild_id, request, self._discord.settings.seed))
+
+
+def _dead_url(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{_DEAD_PORT}"
 
 
 def _take_without_answer(d: Any, _now: float) -> None:

@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar, TypeVar
 import msgspec
 from aiohttp import web
 
+from discord_simulator.conditions import RestFault
 from discord_simulator.faults import Fault, UnknownTargetError
 from discord_simulator.generator import MixError
-from discord_simulator.rest import Rest, RestFault
 from discord_simulator.scenario import LoadRunningError, Scenario
 from discord_simulator.settings import Burst, LoadSettings
 
@@ -93,9 +93,8 @@ BodyT = TypeVar("BodyT", bound=_Body)
 class Control:
     """Answers from `scenario`, at the times `clock` tells (seconds since the start)."""
 
-    def __init__(self, scenario: Scenario, rest: Rest, clock: Callable[[], float]) -> None:
+    def __init__(self, scenario: Scenario, clock: Callable[[], float]) -> None:
         self._scenario = scenario
-        self._rest = rest
         self._clock = clock
 
     def application(self) -> web.Application:
@@ -169,7 +168,9 @@ class Control:
 
     async def _fail_gateway_bot(self, request: web.Request) -> web.Response:
         body = await _read(request, _GatewayBotBody)
-        self._rest.fault = RestFault(status=body.status, times=body.times, retry_after=body.retry_after)
+        self._scenario.discord.conditions.gateway_bot = RestFault(
+            status=body.status, times=body.times, retry_after=body.retry_after
+        )
         return _json({"status": body.status, "times": body.times})
 
     async def _change_rules(self, request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from discord_simulator import answers
+from discord_simulator.conditions import Conditions
 from discord_simulator.events import Event, EventDraft, EventKind, number_event
 from discord_simulator.guilds import Guilds
 from discord_simulator.intents import PRIVILEGED_INTENTS, required_intent
@@ -32,6 +33,7 @@ from discord_simulator.session import (
 )
 from discord_simulator.settings import LiveResume, SimulatorSettings
 from discord_simulator.snowflakes import shard_of
+from discord_simulator.tampering import Interference
 
 APPLICATION_ID = 1_100_000_000_000_000_001
 
@@ -48,6 +50,7 @@ class Discord:
         self.member_lists = MemberListLimit()
         self.guilds = Guilds(settings.guilds, settings.seed, APPLICATION_ID)
         self.ledger = Ledger()
+        self.conditions = Conditions(settings.live_resume, settings.granted_intents)
         self.token_dead = False
         self.rng = Random(f"discord/{settings.seed}")  # noqa: S311 - repeatable on purpose, keeps no secret
         self._report = report
@@ -101,7 +104,7 @@ class Discord:
         if request.shard_count % self.settings.shard_multiple:
             detail = f"num_shards {request.shard_count} is no multiple of {self.settings.shard_multiple}"
             raise RuleBreachError(CloseCode.INVALID_SHARD, "shard", detail)
-        refused = request.intents & PRIVILEGED_INTENTS & ~self.settings.granted_intents
+        refused = request.intents & PRIVILEGED_INTENTS & ~self.conditions.granted_intents
         if refused:
             detail = f"privileged intents {refused} are not granted to this bot"
             raise RuleBreachError(CloseCode.DISALLOWED_INTENTS, "disallowed-intents", detail)
@@ -153,7 +156,7 @@ class Discord:
     def _take_up(self, session: Session, line: Line, missed: list[bytes], now: float) -> Session | None:
         older = session.line
         if older is not None:
-            refuse = self.settings.live_resume is LiveResume.REFUSE
+            refuse = self.conditions.live_resume is LiveResume.REFUSE
             self._note_session(session, "live-resume", 0, "Resume of a session that still has a connection", now)
             if refuse:
                 return None
@@ -165,6 +168,9 @@ class Discord:
         self.tell(session, answers.resumed())
         return session
 
+    def session(self, session_id: str) -> Session | None:
+        return self._sessions.get(session_id)
+
     def end(self, session: Session) -> None:
         """End a session for good: it gets no events and cannot be resumed."""
         if self._sessions.pop(session.id, None) is None:
@@ -172,6 +178,9 @@ class Discord:
         self._by_count[session.shard_count][session.shard_id].remove(session)
         self._guilds_to_come.pop(session.id, None)
         self._streamed_until.pop(session.id, None)
+        if session.tampering is not None:
+            for event in session.tampering.abandon():
+                self.ledger.interfere(event.number, session, Interference.DROPPED)
         session.end()
 
     def _kill_token(self, now: float) -> None:
@@ -191,14 +200,30 @@ class Discord:
         event = number_event(draft, self.ledger.next_number, EventKind.LOAD)
         intent = required_intent(draft.type, draft.guild_id)
         receivers = [session for session in self._matching(draft.guild_id) if session.wants(intent)]
-        self.ledger.record(event, [(session, session.dispatch(event)) for session in receivers])
+        self.ledger.record(event, [delivery for session in receivers for delivery in self._dispatch(session, event)])
         return event
 
     def tell(self, session: Session, draft: EventDraft) -> Event:
         """Send an event that belongs to one session alone."""
         event = number_event(draft, self.ledger.next_number, EventKind.SESSION)
-        self.ledger.record(event, [(session, session.dispatch(event))])
+        self.ledger.record(event, self._dispatch(session, event))
         return event
+
+    def _dispatch(self, session: Session, event: Event) -> list[tuple[Session, int]]:
+        """Pass an event on to a session, as its faults allow; give where it went at once."""
+        tampering = session.tampering
+        if tampering is None:
+            return [(session, session.dispatch(event))]
+        outgoing, interference = tampering.take(event)
+        if interference is not None:
+            self.ledger.interfere(event.number, session, interference)
+        deliveries = [(session, session.dispatch(each)) for each in outgoing if each.number == event.number]
+        self._dispatch_late(session, [each for each in outgoing if each.number != event.number])
+        return deliveries
+
+    def _dispatch_late(self, session: Session, held: list[Event]) -> None:
+        for event in held:
+            self.ledger.record_later(event.number, session, session.dispatch(event))
 
     def _matching(self, guild_id: int | None) -> Iterator[Session]:
         for shard_count, shards in self._by_count.items():
@@ -211,6 +236,8 @@ class Discord:
         for session_id in list(self._guilds_to_come):
             self._stream_guilds(self._sessions[session_id], now)
         for session in self.sessions:
+            if session.tampering is not None:
+                self._dispatch_late(session, session.tampering.tick(now))
             if session.expired(now, self.settings.replay_ttl):
                 self.end(session)
 

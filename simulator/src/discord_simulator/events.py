@@ -5,13 +5,14 @@ the captured one: `t`, `s`, `op`, `d`. Inside `d` Discord promises no order, so 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
 
 import msgspec
 
 EVENT_NUMBER_KEY = "event_number"
+_BEFORE_BODY = b',"op":0,"d":'
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,6 +47,14 @@ class Event:
     def payload(self, seq: int) -> bytes:
         return b"%b%d%b" % (self.head, seq, self.tail)
 
+    @property
+    def body(self) -> bytes:
+        """The bytes of `d`."""
+        return self.tail[len(_BEFORE_BODY) : -1]
+
+    def with_body(self, body: bytes) -> "Event":
+        return replace(self, tail=b"%b%b}" % (_BEFORE_BODY, body))
+
 
 def number_event(draft: EventDraft, number: int, kind: EventKind) -> Event:
     items = list(draft.d.items())
@@ -56,7 +65,7 @@ def number_event(draft: EventDraft, number: int, kind: EventKind) -> Event:
         guild_id=draft.guild_id,
         kind=kind,
         head=b'{"t":"%b","s":' % draft.type.encode(),
-        tail=b',"op":0,"d":%b}' % _encode(dict(items)),
+        tail=b"%b%b}" % (_BEFORE_BODY, _encode(dict(items))),
     )
 
 

@@ -72,6 +72,7 @@ class Gateway:
             compression() if compression else None,
             self._discord.settings.outgoing_limit_bytes,
             on_overflow=lambda: connection.too_slow(self._clock()),
+            manner=self._discord.conditions.manner,
         )
         resume_url = f"{scheme}://{websocket.request.headers['Host']}"
         connection = Connection(self._discord, outlet, resume_url, self._clock())

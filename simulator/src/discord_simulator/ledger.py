@@ -11,13 +11,19 @@ from typing import TypeAlias
 
 from discord_simulator.events import Event, EventKind
 from discord_simulator.session import Session
+from discord_simulator.tampering import Interference
 
 _KINDS = (EventKind.LOAD, EventKind.SESSION)
 _KIND_NUMBERS = {kind: index for index, kind in enumerate(_KINDS)}
+_INTERFERENCES = tuple(Interference)
+_INTERFERENCE_NUMBERS = {interference: index for index, interference in enumerate(_INTERFERENCES)}
 _MAX_INCIDENTS = 10_000  # a client that breaks a rule in a loop must not eat the memory
 
 EventRow: TypeAlias = tuple[int, str, str | None, str, list[tuple[str, int]]]
 """number, type, guild id as Discord writes it, kind, and (session id, seq) for each session it was sent to."""
+
+InterferenceRow: TypeAlias = tuple[int, str, str]
+"""number, session id, and what was done on purpose: dropped, duplicated or reordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,15 @@ class Incident:
     shard: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FaultRecord:
+    """A fault that was asked for: when, what exactly, and which sessions or guilds it met."""
+
+    at: float
+    request: dict[str, object]
+    met: dict[str, object]
+
+
 class Ledger:
     """Counts and records; event numbers are 1, 2, 3, … without a gap."""
 
@@ -45,6 +60,7 @@ class Ledger:
         self.resumes = 0
         self.violations: deque[Incident] = deque(maxlen=_MAX_INCIDENTS)
         self.incidents: deque[Incident] = deque(maxlen=_MAX_INCIDENTS)
+        self.faults: deque[FaultRecord] = deque(maxlen=_MAX_INCIDENTS)
         self._sessions: list[Session] = []
         self._session_numbers: dict[str, int] = {}
         self._types: dict[str, int] = {}
@@ -54,6 +70,10 @@ class Ledger:
         self._deliveries_end = array("Q")
         self._delivered_to = array("I")
         self._delivered_seq = array("Q")
+        self._delivered_later: dict[int, list[tuple[int, int]]] = {}
+        self._interfered_number = array("Q")
+        self._interfered_session = array("I")
+        self._interfered_how = array("B")
 
     @property
     def next_number(self) -> int:
@@ -78,6 +98,26 @@ class Ledger:
         else:
             self.unrouted += 1
 
+    def record_later(self, number: int, session: Session, seq: int) -> None:
+        """Write down that a recorded event, held back until now, has been dispatched to one more session."""
+        before = self._deliveries_end[number - 2] if number > 1 else 0
+        if self._deliveries_end[number - 1] == before and number not in self._delivered_later:
+            self.unrouted -= 1
+            self.sent += 1
+        self._delivered_later.setdefault(number, []).append((self._session_numbers[session.id], seq))
+
+    def interfere(self, number: int, session: Session, interference: Interference) -> None:
+        """Write down what was done on purpose to an event in one session."""
+        self._interfered_number.append(number)
+        self._interfered_session.append(self._session_numbers[session.id])
+        self._interfered_how.append(_INTERFERENCE_NUMBERS[interference])
+
+    def interferences(self) -> Iterator[InterferenceRow]:
+        """Give all that was done to events on purpose, in the order it was done."""
+        columns = zip(self._interfered_number, self._interfered_session, self._interfered_how, strict=True)
+        for number, session, how in columns:
+            yield number, self._sessions[session].id, _INTERFERENCES[how].value
+
     def rows(self, first: int = 1, last: int | None = None) -> Iterator[EventRow]:
         """Give the events numbered `first` to `last`, both inclusive; all from `first` on without `last`."""
         types = list(self._types)
@@ -86,12 +126,14 @@ class Ledger:
             start = self._deliveries_end[index - 1] if index else 0
             end = self._deliveries_end[index]
             guild_id = self._guild_of[index]
+            deliveries = [(self._delivered_to[at], self._delivered_seq[at]) for at in range(start, end)]
+            deliveries += self._delivered_later.get(index + 1, ())
             yield (
                 index + 1,
                 types[self._type_of[index]],
                 str(guild_id) if guild_id else None,
                 _KINDS[self._kind_of[index]].value,
-                [(self._sessions[self._delivered_to[at]].id, self._delivered_seq[at]) for at in range(start, end)],
+                [(self._sessions[session].id, seq) for session, seq in deliveries],
             )
 
     def summary(self) -> dict[str, object]:
@@ -107,4 +149,5 @@ class Ledger:
             },
             "violations": [asdict(incident) for incident in self.violations],
             "incidents": [asdict(incident) for incident in self.incidents],
+            "faults": [asdict(fault) for fault in self.faults],
         }

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from discord_simulator.compression import Compressor
+from discord_simulator.compression import Compressor, ZlibStream
+from discord_simulator.manner import ORDERLY, Manner, SplitInto, in_parts
 
+_STALL_POLL_S = 0.01
 _CLOSE_PATIENCE_S = 3.0  # from a close to the end of a client that does not answer it
 _LINGER_NONE = struct.pack("ii", 1, 0)  # SO_LINGER with a time of 0: close sends RST
 
@@ -35,6 +37,7 @@ class SocketOutlet:
         compressor: Compressor | None,
         limit_bytes: int,
         on_overflow: Callable[[], None],
+        manner: Manner = ORDERLY,
     ) -> None:
         self._websocket = websocket
         self._compressor = compressor
@@ -46,6 +49,17 @@ class SocketOutlet:
         self._last_due = 0.0
         self._filled = asyncio.Event()
         self._overflown = False
+        self._manner = manner
+
+    @property
+    def manner(self) -> Manner:
+        return self._manner
+
+    @manner.setter
+    def manner(self, manner: Manner) -> None:
+        self._manner = manner
+        if manner.half_open:
+            self._websocket.transport.pause_reading()  # so that not even a close frame is answered
 
     def send(self, payload: bytes, delay: float) -> None:
         if self._overflown:
@@ -78,14 +92,30 @@ class SocketOutlet:
         with contextlib.suppress(ConnectionClosed):
             while True:
                 item = await self._next()
+                await self._until_writable()
                 if isinstance(item, _Close):
                     await self._websocket.close(item.code, item.reason)
                     return
                 self._queued_bytes -= len(item)
-                if self._compressor is None:
-                    await self._websocket.send(item, text=True)
-                else:
-                    await self._websocket.send(self._compressor.compress(item))
+                await self._write(item if self._compressor is None else self._compressor.compress(item))
+
+    async def _until_writable(self) -> None:
+        while self._manner.stalled or self._manner.half_open:  # noqa: ASYNC110 - rare, and others set no event
+            await asyncio.sleep(_STALL_POLL_S)
+
+    async def _write(self, message: bytes) -> None:
+        text = self._compressor is None
+        manner = self._manner
+        if manner.parts == 1:
+            await self._websocket.send(message, text=text)
+        elif manner.split_into is SplitInto.FRAMES:
+            await self._websocket.send(in_parts(message, manner.parts), text=text)
+        else:  # only in zlib-stream may a payload span messages (Discord docs, Gateway: transport compression)
+            whole = not isinstance(self._compressor, ZlibStream)
+            for part in [message] if whole else in_parts(message, manner.parts):
+                await self._websocket.send(part, text=text)
+        if manner.bytes_per_second is not None:
+            await asyncio.sleep(len(message) / manner.bytes_per_second)
 
     async def _next(self) -> bytes | _Close:
         while not self._queue:

@@ -3,26 +3,20 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from aiohttp import web
 
+from discord_simulator.conditions import RestAnswer, RestFault
 from discord_simulator.discord import Discord
 
 API_PATH = "/api/v10"
 REQUESTS_PER_WINDOW = 50  # Discord docs, Rate limits: global limit, 50 requests in a second
 _WINDOW_S = 1.0
 _BUCKET = "5d41402abc4b2a76b9719d911017c592"
+_TOO_MANY = web.HTTPTooManyRequests.status_code
+_CLOUDFLARE_PAGE = "<!DOCTYPE html><html><head><title>Access denied</title></head><body>error code: 1015</body></html>"
+_GARBAGE = '{"url": "wss://gateway.disc'
 _UNAUTHORIZED = {"message": "401: Unauthorized", "code": 0}
-
-
-@dataclass(slots=True)
-class RestFault:
-    """The next `times` answers of GET /gateway/bot have `status`; `retry_after` (seconds) goes with a 429."""
-
-    status: int
-    times: int = 1
-    retry_after: float = 1.0
 
 
 class Rest:
@@ -33,7 +27,6 @@ class Rest:
         self._clock = clock
         self._gateway_ports = gateway_ports
         self._requests: deque[float] = deque()
-        self.fault: RestFault | None = None
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -48,8 +41,9 @@ class Rest:
         now = self._clock()
         within_limit = self._count(now)
         headers = self._rate_limit_headers(now)
-        if self.fault is not None:
-            return self._faulty(self.fault, headers)
+        fault = self._discord.conditions.next_rest_fault()
+        if fault is not None:
+            return _faulty(fault, headers)
         if not within_limit:
             return _too_many(self._requests[0] + _WINDOW_S - now, headers)
         if not self._authorized(request):
@@ -94,15 +88,18 @@ class Rest:
             "X-RateLimit-Bucket": _BUCKET,
         }
 
-    def _faulty(self, fault: RestFault, headers: dict[str, str]) -> web.Response:
-        fault.times -= 1
-        if fault.times <= 0:
-            self.fault = None
-        if fault.status == web.HTTPTooManyRequests.status_code:
-            return _too_many(fault.retry_after, headers)
-        if fault.status == web.HTTPUnauthorized.status_code:
-            return web.json_response(_UNAUTHORIZED, status=fault.status, headers=headers)
-        return web.Response(status=fault.status, text="upstream connect error", content_type="text/plain")
+
+def _faulty(fault: RestFault, headers: dict[str, str]) -> web.Response:
+    if fault.answer is RestAnswer.HTML:
+        more = {"Retry-After": str(max(1, round(fault.retry_after)))} if fault.status == _TOO_MANY else {}
+        return web.Response(status=fault.status, text=_CLOUDFLARE_PAGE, content_type="text/html", headers=more)
+    if fault.answer is RestAnswer.GARBAGE:
+        return web.Response(status=fault.status, text=_GARBAGE, content_type="application/json", headers=headers)
+    if fault.status == _TOO_MANY:
+        return _too_many(fault.retry_after, headers)
+    if fault.status == web.HTTPUnauthorized.status_code:
+        return web.json_response(_UNAUTHORIZED, status=fault.status, headers=headers)
+    return web.Response(status=fault.status, text="upstream connect error", content_type="text/plain")
 
 
 def _too_many(retry_after: float, headers: dict[str, str]) -> web.Response:

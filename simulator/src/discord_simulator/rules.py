@@ -53,17 +53,28 @@ class CloseCode(IntEnum):
     DISALLOWED_INTENTS = 4014
 
 
-# Codes after which the docs tell a client to resume; with every other code of the server's the session is over.
-SESSION_SURVIVES = frozenset(
+# Codes of the server's after which the docs tell a client to identify anew, or to stop.
+_SESSION_ENDS = frozenset(
     {
-        CloseCode.UNKNOWN_ERROR,
-        CloseCode.UNKNOWN_OPCODE,
-        CloseCode.DECODE_ERROR,
-        CloseCode.RATE_LIMITED,
+        CloseCode.NOT_AUTHENTICATED,
+        CloseCode.AUTHENTICATION_FAILED,
+        CloseCode.ALREADY_AUTHENTICATED,
+        CloseCode.INVALID_SEQ,
+        CloseCode.SESSION_TIMED_OUT,
+        CloseCode.INVALID_SHARD,
+        CloseCode.SHARDING_REQUIRED,
+        CloseCode.INVALID_API_VERSION,
+        CloseCode.INVALID_INTENTS,
+        CloseCode.DISALLOWED_INTENTS,
     }
 )
 # A client's close that ends its session (Discord docs, Gateway: disconnecting).
 SESSION_ENDS_ON_CLIENT_CLOSE = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
+
+
+def session_survives(code: int) -> bool:
+    """Say whether a session can be resumed after the server closed with `code`."""
+    return code not in _SESSION_ENDS
 
 
 class RuleBreachError(Exception):

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from discord_simulator.events import Event
+from discord_simulator.tampering import Tampering
 
 # Replay buffer in events, by guilds of the shard (staff formula of 2016, discord-api-docs issue 24).
 _REPLAY_MINIMUM, _REPLAY_MAXIMUM, _REPLAY_PER_GUILD = 100, 3500, 75
@@ -55,10 +56,12 @@ class Session:
         self.intents = intents
         self.seq = 0
         self.delay = 0.0
+        self.tampering: Tampering | None = None
         self.state = SessionState.DISCONNECTED
         self.line: Line | None = None
         self.disconnected_at = float("-inf")
         self._replay: deque[tuple[int, Event]] = deque(maxlen=replay_size)
+        self._replay_lost = False
 
     @property
     def shard(self) -> tuple[int, int]:
@@ -83,10 +86,16 @@ class Session:
         """
         if seq > self.seq:
             raise SequenceAheadError
+        if self._replay_lost:
+            raise ReplayOverflowError
         first_kept = self._replay[0][0] if self._replay else self.seq + 1
         if seq + 1 < first_kept:
             raise ReplayOverflowError
         return [event.payload(number) for number, event in self._replay if number > seq]
+
+    def overflow(self) -> None:
+        """Lose the replay buffer for good: no Resume can succeed any more."""
+        self._replay_lost = True
 
     def attach(self, line: Line) -> None:
         self.line = line

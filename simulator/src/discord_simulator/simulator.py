@@ -14,13 +14,14 @@ from typing import Self
 import structlog
 
 from discord_simulator.certificates import Certificates
+from discord_simulator.conditions import RestFault
 from discord_simulator.control import Control
 from discord_simulator.discord import Discord
 from discord_simulator.faults import Fault
 from discord_simulator.gateway import Gateway
 from discord_simulator.ledger import Incident, Ledger
 from discord_simulator.listeners import Addresses, Listeners
-from discord_simulator.rest import Rest, RestFault
+from discord_simulator.rest import Rest
 from discord_simulator.scenario import Scenario
 from discord_simulator.settings import Burst, LoadSettings, SimulatorSettings
 
@@ -42,7 +43,6 @@ class Simulator:
     control_url: str
     ca_file: str
     addresses: Addresses
-    _rest: Rest
 
     def __init__(self, settings: SimulatorSettings | None = None) -> None:
         self.settings = settings or SimulatorSettings()
@@ -132,7 +132,7 @@ class Simulator:
 
     def fail_gateway_bot(self, status: int, *, times: int = 1, retry_after: float = 1.0) -> None:
         """Let the next answers of GET /gateway/bot be errors; `retry_after` in seconds goes with a 429."""
-        self._rest.fault = RestFault(status=status, times=times, retry_after=retry_after)
+        self._discord.conditions.gateway_bot = RestFault(status=status, times=times, retry_after=retry_after)
 
     def change_rules(self, **changes: int) -> None:
         """Change `shards`, `max_concurrency` or `remaining` from now on."""
@@ -142,9 +142,8 @@ class Simulator:
 
     async def _listen(self, listeners: Listeners) -> Addresses:
         gateway_ports = await listeners.gateway(self._gateway)
-        self._rest = Rest(self._discord, self.clock, gateway_ports)
-        rest_ports = await listeners.rest(self._rest)
-        control_port = await listeners.control(Control(self._scenario, self._rest, self.clock))
+        rest_ports = await listeners.rest(Rest(self._discord, self.clock, gateway_ports))
+        control_port = await listeners.control(Control(self._scenario, self.clock))
         addresses = listeners.addresses(gateway_ports, rest_ports, control_port)
         self.rest_url, self.rest_url_tls = addresses.rest_url, addresses.rest_url_tls
         self.gateway_url, self.gateway_url_tls = addresses.gateway_url, addresses.gateway_url_tls

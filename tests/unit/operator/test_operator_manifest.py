@@ -338,50 +338,6 @@ def test_a_secret_written_in_the_wrong_place_is_not_repeated(path, value):
     assert '"secret"' not in text
 
 
-@pytest.mark.parametrize(
-    ("shards", "first", "last", "problems"),
-    [
-        (
-            None,
-            0,
-            None,
-            ["firstShardId: holds a part of the shards, so spec.shards must say how many there are in all"],
-        ),
-        (None, None, 3, ["lastShardId: holds a part of the shards, so spec.shards must say how many there are in all"]),
-        (16, 0, 16, ["lastShardId: must be a whole number from 0 to 15 (spec.shards is 16), not 16"]),
-        (16, 16, None, ["firstShardId: must be a whole number from 0 to 15 (spec.shards is 16), not 16"]),
-        (16, 8, 7, ["lastShardId: is 7, before firstShardId, which is 8; both are part of the range"]),
-    ],
-)
-def test_a_part_of_the_shards_lies_within_their_number(shards, first, last, problems):
-    data = copy.deepcopy(MINIMAL)
-    given_fields = {"firstShardId": first, "lastShardId": last}
-    data["spec"]["sharding"] = {name: value for name, value in given_fields.items() if value is not None}
-    if shards is not None:
-        data["spec"]["shards"] = shards
-
-    assert [f"{path}: {message}" for path, message in problems_of(data)] == [
-        f"spec.sharding.{problem}" for problem in problems
-    ]
-
-
-@pytest.mark.parametrize(("first", "last"), [(0, 15), (15, 15), (None, 0), (15, None)])
-def test_the_first_and_the_last_shard_are_both_part_of_the_range(first, last):
-    data = manifest_with("spec.shards", 16)
-    given_fields = {"firstShardId": first, "lastShardId": last}
-    data["spec"]["sharding"] = {name: value for name, value in given_fields.items() if value is not None}
-
-    assert parse_manifest(data).spec.sharding.last_shard_id == last
-
-
-def test_an_event_is_not_included_and_excluded_at_once():
-    events = {"include": ["MESSAGE_CREATE"], "exclude": ["TYPING_START", "MESSAGE_CREATE"]}
-
-    assert problems_of(manifest_with("spec.delivery.events", events)) == [
-        ("spec.delivery.events.exclude[1]", "MESSAGE_CREATE is included as well: leave one of the two out")
-    ]
-
-
 def test_all_problems_are_told_at_once_one_line_each():
     data = manifest_with("spec.shards", 0)
     data["spec"]["paused"] = True

@@ -11,10 +11,10 @@ from gateway_operator.core.identify_ledger import LedgerView
 from gateway_operator.core.plan import plan
 from gateway_operator.core.spoken import spoken_duration
 from gateway_operator.core.status import status
-from gateway_operator.core.status_model import GatewayStatus, Phase, ShardRow
+from gateway_operator.core.status_model import GatewayStatus, Phase, PodRow, ShardRow
 from gateway_operator.core.world import GatewayInfo, PodSeen, World
 from gateway_operator.model import DiscordGateway, load_manifest
-from shardpod.contract import Observed, QueueObserved, ShardObserved, ShardRange, SinkObserved
+from shardpod.contract import Counters, Observed, QueueObserved, ShardObserved, ShardRange, SinkObserved
 
 NOW = 1000.0
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -107,7 +107,8 @@ def test_a_gateway_whose_shards_are_all_connected_is_ready():
 
 
 def test_the_status_is_shaped_as_the_resources():
-    made = status_of(ALL_CONNECTED).model_dump(mode="json", by_alias=True, exclude={"shard_rows", "conditions"})
+    for_the_command = {"name", "shard_rows", "pods"}
+    made = status_of(ALL_CONNECTED).model_dump(mode="json", by_alias=True, exclude={"conditions", *for_the_command})
 
     assert made == {
         "phase": "Running",
@@ -142,6 +143,32 @@ def test_each_shard_has_a_row():
     assert [row.shard_id for row in rows] == [0, 1, 2, 3]
     assert rows[0] == ShardRow(shard_id=0, pod="mybot-e1-0-1", state="connected", guilds=5, latency_ms=42.1)
     assert (rows[3].pod, rows[3].queue_events) == ("mybot-e1-2-3", 9)
+
+
+def test_each_pod_has_a_row():
+    counted = pod(
+        "mybot-e1-2-3",
+        connected(2),
+        ready=True,
+        queue=QueueObserved(events=9, events_longest=12, oldest_age=1.26),
+        counters=Counters(delivered=70, dropped={"overflow": 2, "too_old": 1}),
+    )
+
+    rows = status_of({"mybot-e1-2-3": counted}).pods
+
+    assert rows == (
+        PodRow(name="mybot-e1-0-1", connected=False, ready=False),
+        PodRow(
+            name="mybot-e1-2-3",
+            connected=True,
+            ready=True,
+            queue_events=9,
+            queue_longest=12,
+            oldest_age=1.3,
+            delivered=70,
+            dropped=3,
+        ),
+    )
 
 
 def test_before_discord_has_answered_the_gateway_is_pending():

@@ -39,6 +39,7 @@ FINE = (
 
 def build(phase: Phase = Phase.RUNNING, **changes) -> GatewayStatus:
     return GatewayStatus(
+        name="mybot",
         **{
             "phase": phase,
             "conditions": FINE,
@@ -69,7 +70,7 @@ def build(phase: Phase = Phase.RUNNING, **changes) -> GatewayStatus:
 def lines(status: GatewayStatus, *, wide: bool = False) -> list[str]:
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(status_view("mybot", status, wide=wide, now=NOW))
+        console.print(status_view(status, wide=wide, now=NOW))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 

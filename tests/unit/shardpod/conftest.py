@@ -14,10 +14,6 @@ TOKEN = "MTk4.the-bots-token.zzz"
 GATEWAY_URL = "wss://gateway.discord.gg"
 RESUME_URL = "wss://gateway-us-east1-c.discord.gg"
 
-# On Python 3.11 pytest-asyncio's asyncio.get_event_loop() makes a loop that nobody closes, and warnings are errors here;
-# with this it finds none and makes none.
-asyncio.set_event_loop(None)
-
 
 def frame(op, d=None, *, s=None, t=None) -> bytes:
     """A payload in the key order that Discord was seen to use."""

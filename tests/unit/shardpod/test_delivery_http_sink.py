@@ -279,7 +279,8 @@ async def test_every_other_status_is_a_failure_that_says_so(bot, sink, event, st
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("0", 0.0), ("17", 17.0), (" 3 ", 3.0), ("Fri, 31 Dec 1999 23:59:59 GMT", None), ("-1", None), ("x", None)]
+    ("value", "seconds"),
+    [("0", 0.0), ("17", 17.0), (" 3 ", 3.0), ("Fri, 31 Dec 1999 23:59:59 GMT", None), ("-1", None), ("x", None)],
 )
 async def test_retry_after_in_seconds_is_read(bot, sink, event, value, seconds):
     bot.answers = [b"HTTP/1.1 429 Slow\r\nretry-AFTER: %b\r\nContent-Length: 0\r\n\r\n" % value.encode()]
@@ -320,7 +321,9 @@ async def test_garbage_is_a_failure_and_nothing_worse(bot, sink, event, garbage,
     assert caplog.records == [], "no callback raised"
 
 
-@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 100 Continue\r\n\r\n"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 100 Continue\r\n\r\n"]
+)
 async def test_a_bot_that_dies_before_its_answer_is_a_failure(bot, sink, event, sent):
     bot.answers = [then_close(sent)]
     with pytest.raises(SinkError, match="ended before the answer"):

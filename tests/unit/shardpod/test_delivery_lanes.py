@@ -440,5 +440,5 @@ class AgainstLists(RuleBasedStateMachine):
         assert waiting | set(self.settled) == set(range(1, self.seq + 1)), "an event was lost"
 
 
-AgainstLists.TestCase.settings = settings(deadline=None, max_examples=150, stateful_step_count=40)
+AgainstLists.TestCase.settings = settings(deadline=None, max_examples=100, stateful_step_count=35)
 TestAgainstLists = AgainstLists.TestCase

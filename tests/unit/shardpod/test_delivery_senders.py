@@ -46,9 +46,7 @@ class Rig:
         self.sink = sink
         self.queue = LaneQueue(settled=lambda event, reason: self.settled.append((event.seq, reason)), **bounds)
         self.health = SinkHealth(Random(3))
-        self.delivery = Delivery(
-            self.queue, sink, self.health, senders=senders, max_batch_events=max_batch_events
-        )
+        self.delivery = Delivery(self.queue, sink, self.health, senders=senders, max_batch_events=max_batch_events)
 
     def put(self, *events):
         for event in events:

@@ -46,8 +46,19 @@ class Zlib:
 
 def payloads():
     """Small, empty-looking, repetitive, incompressible and large ones, each needing the ones before."""
-    big = json.dumps({"op": 0, "d": [{"id": str(number * 7919), "name": "x" * 20} for number in range(20_000)]}).encode()
-    return [HELLO, b'{"op":11}', HELLO, b'{"d":"' + b"a" * 700_000 + b'"}', big, bytes(range(256)) * 900, b'{"op":11}', big]
+    big = json.dumps(
+        {"op": 0, "d": [{"id": str(number * 7919), "name": "x" * 20} for number in range(20_000)]}
+    ).encode()
+    return [
+        HELLO,
+        b'{"op":11}',
+        HELLO,
+        b'{"d":"' + b"a" * 700_000 + b'"}',
+        big,
+        bytes(range(256)) * 900,
+        b'{"op":11}',
+        big,
+    ]
 
 
 @pytest.mark.parametrize(("make", "stream"), [(Zstd, "zstd-stream"), (Zlib, "zlib-stream")])

@@ -21,7 +21,9 @@ def routed(payload: bytes):
 
 def test_an_event_carries_exactly_the_bytes_discord_sent(drive):
     shard = drive().identify()
-    payload = b'{"t":"MESSAGE_CREATE", "s":2,"op":0,\n"d":{"content":"\\u00e9\xc3\xa9 ", "guild_id":"%b"}}' % GUILD.encode()
+    payload = (
+        b'{"t":"MESSAGE_CREATE", "s":2,"op":0,\n"d":{"content":"\\u00e9\xc3\xa9 ", "guild_id":"%b"}}' % GUILD.encode()
+    )
     event = shard.receive(payload)
 
     assert event.raw == payload
@@ -60,7 +62,9 @@ def test_these_events_are_keyed_by_their_own_id_even_after_nested_ones(event_typ
     assert routed(json.dumps({"op": 0, "s": 1, "t": event_type, "d": d}).encode()) == GUILD
 
 
-@pytest.mark.parametrize("event_type", ["CHANNEL_CREATE", "THREAD_MEMBERS_UPDATE", "GUILD_ROLE_CREATE", "SOMETHING_NEW"])
+@pytest.mark.parametrize(
+    "event_type", ["CHANNEL_CREATE", "THREAD_MEMBERS_UPDATE", "GUILD_ROLE_CREATE", "SOMETHING_NEW"]
+)
 def test_all_other_events_are_keyed_by_guild_id(event_type):
     d = {"id": "1", "guild_id": GUILD}
     assert routed(json.dumps({"op": 0, "s": 1, "t": event_type, "d": d}).encode()) == GUILD
@@ -75,7 +79,8 @@ def test_a_snowflake_may_be_a_number(given, event_type):
 
 
 @pytest.mark.parametrize(
-    "value", ["null", "true", "1.5", "-5", '"abc"', '""', "{}", "[]", '{"id":"1"}', "9" * 30, "9" * 4000, '"-1"', '" 1"']
+    "value",
+    ["null", "true", "1.5", "-5", '"abc"', '""', "{}", "[]", '{"id":"1"}', "9" * 30, "9" * 4000, '"-1"', '" 1"'],
 )
 def test_a_guild_id_that_is_no_snowflake_routes_nowhere(value):
     assert routed(b'{"op":0,"s":1,"t":"TYPING_START","d":{"guild_id":%b}}' % value.encode()) is None

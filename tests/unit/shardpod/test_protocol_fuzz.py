@@ -22,7 +22,7 @@ from shardpod.protocol import (
 
 from backports import zstd  # isort: skip -- of the standard library from Python 3.14 on
 
-QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 GONE = (ShardState.DISCONNECTED, ShardState.REFUSED)
 
 keys = st.sampled_from(
@@ -278,6 +278,6 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 AnyOrder.TestCase.settings = settings(
-    deadline=None, max_examples=120, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, max_examples=100, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )
 TestAnyOrder = AnyOrder.TestCase

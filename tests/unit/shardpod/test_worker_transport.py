@@ -89,7 +89,9 @@ class RawServer:
             self.ended.set()
 
     def _handshake(self, request):
-        (key,) = [line.split(b": ")[1] for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")]
+        (key,) = [
+            line.split(b": ")[1] for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
+        ]
         accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
         return (
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -300,7 +302,9 @@ async def unused_port():
     return port
 
 
-@pytest.mark.parametrize("url", ["no url", "http://127.0.0.1/", "wss://", "ws://" + "a" * 70 + ".example/", "ws://127.0.0.1:99999/"])
+@pytest.mark.parametrize(
+    "url", ["no url", "http://127.0.0.1/", "wss://", "ws://" + "a" * 70 + ".example/", "ws://127.0.0.1:99999/"]
+)
 async def test_a_url_that_cannot_be_dialled_is_a_connection_error(url):
     with pytest.raises(ConnectionError):
         await PicowsConnector().connect(url, Recorder())

@@ -14,12 +14,9 @@ from discord_simulator import DEFAULT_TOKEN, Simulator, SimulatorSettings
 from discord_simulator.connection import Connection
 from discord_simulator.discord import Discord
 from discord_simulator.intents import ALL_INTENTS
+from discord_simulator.manner import ORDERLY
 
 PATIENCE_S = 15.0
-
-# On Python 3.11 pytest-asyncio's asyncio.get_event_loop() makes a loop that nobody closes, and warnings are errors
-# here; with this it finds none and makes none.
-asyncio.set_event_loop(None)
 
 
 class Client:
@@ -141,6 +138,7 @@ class FakeOutlet:
         self.closed = None
         self.aborted = False
         self.delays = []
+        self.manner = ORDERLY
 
     def send(self, payload, delay):
         self.sent.append(json.loads(payload))

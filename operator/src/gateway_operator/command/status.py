@@ -45,7 +45,7 @@ Exit code 3 if it does not run.
     "-o", "output", type=click.Choice(["json", "wide"]), help="json: for programs; wide: also what is wrong with each."
 )
 def status(*, file_or_name: str | None, state_dir: Path | None, output: str | None) -> None:
-    name, text = _ask(file_or_name, state_dir)
+    text = _ask(file_or_name, state_dir)
     if output == "json":
         click.echo(text)
         return
@@ -54,11 +54,11 @@ def status(*, file_or_name: str | None, state_dir: Path | None, output: str | No
     except ValidationError:
         raise UserError("the running `up` is of another version: restart it, or use -o json") from None
     console = Console(width=None if sys.stdout.isatty() else WIDE_ENOUGH, highlight=False)
-    console.print(status_view(name, known, wide=output == "wide", now=datetime.now(UTC)))
+    console.print(status_view(known, wide=output == "wide", now=datetime.now(UTC)))
 
 
-def _ask(file_or_name: str | None, state_dir: Path | None) -> tuple[str, str]:
-    """The gateway's name and its status as JSON; raises UserError."""
+def _ask(file_or_name: str | None, state_dir: Path | None) -> str:
+    """The status as JSON; raises UserError."""
     name = gateway_name(file_or_name) if file_or_name else None
     answers = [
         (found, text)
@@ -69,7 +69,7 @@ def _ask(file_or_name: str | None, state_dir: Path | None) -> tuple[str, str]:
         raise GatewayNotRunningError(_not_running(name, state_dir))
     if name is None and len(answers) > 1:
         raise UserError(f"several gateways run here, name one of them: {', '.join(found for found, _text in answers)}")
-    return answers[0]
+    return answers[0][1]
 
 
 def _places(name: str | None, state_dir: Path | None) -> Iterator[tuple[str, StateDirectory]]:

@@ -15,20 +15,20 @@ _STATE_STYLES = {"connected": "green", "refused": "red"}
 _UNSETTLED_STYLE = "yellow"
 
 
-def status_view(name: str, status: GatewayStatus, *, wide: bool, now: datetime) -> RenderableType:
+def status_view(status: GatewayStatus, *, wide: bool, now: datetime) -> RenderableType:
     """The whole view of one gateway; `wide` adds to each shard what is wrong with it."""
     words = [Text(f"  {message}", style=_UNSETTLED_STYLE) for message in _not_fine(status)]
-    return Group(_summary(name, status, now), *words, Text(), _table(status.shard_rows, wide=wide))
+    return Group(_summary(status, now), *words, Text(), _table(status.shard_rows, wide=wide))
 
 
-def _summary(name: str, status: GatewayStatus, now: datetime) -> Text:
+def _summary(status: GatewayStatus, now: datetime) -> Text:
     parts = [
         f"{status.ready_shards} of {len(status.shard_rows)} shards ready",
         f"{status.guilds:,} guilds",
         _identifies_left(status, now),
     ]
     phase = Text(status.phase, style=_PHASE_STYLES.get(status.phase, _UNSETTLED_STYLE))
-    return Text.assemble((name, "bold"), ": ", phase, ", ", ", ".join(parts))
+    return Text.assemble((status.name, "bold"), ": ", phase, ", ", ", ".join(parts))
 
 
 def _identifies_left(status: GatewayStatus, now: datetime) -> str:

@@ -70,6 +70,13 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
     "--simulator-guilds", type=click.IntRange(1), default=2000, show_default=True, help="Guilds of the simulated bot."
 )
 @click.option(
+    "--simulator-max-concurrency",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Shards that may identify at once in the simulated Discord.",
+)
+@click.option(
     "--simulator-rate", type=click.FloatRange(0, min_open=True), help="Simulated events a second; without, none."
 )
 @click.option("--token-file", type=_FILE, help="File that holds the bot's token.")
@@ -95,6 +102,7 @@ def up(
     file: Path,
     simulator: bool,
     simulator_guilds: int,
+    simulator_max_concurrency: int,
     simulator_rate: float | None,
     token_file: Path | None,
     secrets: Path | None,
@@ -110,7 +118,9 @@ def up(
             state_dir=state_dir,
             log_format=LogFormat(log_format) if log_format else logs.default_format(sys.stderr),
             log_level=LogLevel(log_level),
-            simulator=SimulatorOptions(simulator_guilds, simulator_rate) if simulator else None,
+            simulator=SimulatorOptions(simulator_guilds, simulator_max_concurrency, simulator_rate)
+            if simulator
+            else None,
         )
     )
 

@@ -20,12 +20,16 @@ REPORT_GRACE = 30.0
 IN_FLIGHT = 1.0
 """Seconds an Identify takes, from the report of its sending until Discord has counted it."""
 
+ANSWER_AGE = 15.0
+"""Seconds an answer may be old when it arrives (discord_api's time-out, or a proxy's short cache), and its `reset_at`
+late. Of one kept for longer, the reserve bears what was used meanwhile, if a window ended in that time."""
+
 RESET_MARGIN = 1.0
 """Seconds past `reset_at` before the refilled budget is used: the operator's clock is not Discord's."""
 
 NEW_WINDOW = 3600.0
-"""Seconds that `reset_at` moves at least from one window to the next. Discord's windows have 24 h; an answer out of a
-proxy's cache, which moves it too, is not that old."""
+"""Seconds that `reset_at` moves at least from one window to the next (Discord's have 24 h). It moves a little with
+every answer, and steadily while no window has begun."""
 
 
 @dataclass(slots=True)
@@ -71,14 +75,16 @@ class IdentifyBudget:
         first = not self.known
         self._refill(info.read_at)
         self._read_at, self.total = info.read_at, info.total
-        left = info.remaining - self._uncounted_since(info.read_at)
         new_window = first or info.reset_at > self._window_end + NEW_WINDOW
         old_window = not new_window and (self._refilled or info.reset_at < self._window_end - NEW_WINDOW)
-        # After a refill the own count is complete from the window's beginning, and an answer can only lower it.
-        self._remaining = left if new_window and not self._refilled else min(self._remaining, left)
+        if new_window and not self._refilled:
+            self._remaining = info.remaining - self._uncounted_since(info.read_at - ANSWER_AGE)
+        else:
+            # The own count is complete from the window's beginning or an earlier answer on: only less is believed.
+            self._remaining = min(self._remaining, info.remaining - self._uncounted_since(info.read_at))
         if not old_window:  # believing the end of the window before would refill the budget twice
             self._window_end, self._refilled = info.reset_at, False
-        self._forget_counted(info.read_at)
+        self._forget_counted(info.read_at - ANSWER_AGE)
         return True
 
     def granted(self, permit: int, now: float) -> None:
@@ -104,7 +110,7 @@ class IdentifyBudget:
 
     def _refill(self, now: float) -> None:
         if self.known and not self._refilled and now >= self._window_end + RESET_MARGIN:
-            self._remaining = self.total - self._uncounted_since(self._window_end)
+            self._remaining = self.total - self._uncounted_since(self._window_end - ANSWER_AGE)
             self._refilled = True
 
     def _forget_counted(self, time: float) -> None:

@@ -206,10 +206,12 @@ class IdentifyLedger:
     def _why(self, ahead: int, now: float) -> str:
         if now < self._opens_at:
             return "the operator has just started, and identifies of the one before it may be under way"
-        delay = f" and spawnShardDelay {self._spawn_delay:g} s" if self._spawn_delay else ""
+        allowed = "one identify" if self._concurrency == 1 else f"{self._concurrency} identifies"
+        delay = f" and spawnShardDelay is {self._spawn_delay:g} s" if self._spawn_delay else ""
+        before = "1 shard comes" if ahead == 1 else f"{ahead or 'no'} shards come"
         return (
-            f"Discord allows {self._concurrency} identifies in {BUCKET_INTERVAL:g} s (max_concurrency){delay}; "
-            f"{ahead} shards come before this one"
+            f"Discord allows {allowed} in {BUCKET_INTERVAL:g} s (max_concurrency {self._concurrency}){delay}; "
+            f"{before} before this one"
         )
 
     def _opens_for(self, place: Place) -> float:

@@ -7,6 +7,7 @@ from gateway_operator.model import DiscordGateway
 
 from .conditions import Standing, conditions
 from .identify_ledger import LedgerView
+from .pod_rows import pod_rows
 from .shard_rows import shard_rows
 from .status_model import (
     GatewayStatus,
@@ -29,6 +30,7 @@ def status(
     found = troubles(gateway, world, plan)
     standing = Standing(wanted=len(rows), ready=ready, plan=plan, ledger=ledger, now=now, resets=resets, troubles=found)
     return GatewayStatus(
+        name=gateway.metadata.name,
         phase=_phase(standing),
         conditions=conditions(standing),
         shards=plan.active.shard_count if plan.active else 0,
@@ -38,6 +40,7 @@ def status(
         session_start_limit=_session_start_limit(ledger, resets),
         recommended_shards=world.info.recommended_shards if world.info else None,
         shard_rows=rows,
+        pods=tuple(pod_rows(plan.pods, world.pods)),
     )
 
 

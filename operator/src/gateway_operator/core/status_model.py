@@ -1,7 +1,7 @@
 """The status of a gateway as users see it: `kubectl get dgw`, `kubectl describe`, `discord-gateway status`.
 
-Shaped as the resource's status subresource; `shard_rows` is for the command alone, as thousands of shards would
-not fit into a resource.
+Shaped as the resource's status subresource; `shard_rows` and `pods` are for the command alone, as thousands of
+shards would not fit into a resource.
 """
 
 from datetime import datetime
@@ -85,9 +85,24 @@ class ShardRow(_Part):
     problem: str | None = None
 
 
+class PodRow(_Part):
+    """One pod as it last reported itself. The numbers of events are since its start."""
+
+    name: str
+    connected: bool
+    ready: bool
+    queue_events: int = 0
+    queue_longest: int = 0
+    oldest_age: float = 0.0
+    delivered: int = 0
+    dropped: int = 0
+    http_address: str | None = None
+
+
 class GatewayStatus(_Part):
     """`shards` is the number of the whole set, also where this gateway holds a part of it only."""
 
+    name: str
     phase: Phase
     conditions: tuple[Condition, ...]
     shards: int
@@ -97,6 +112,7 @@ class GatewayStatus(_Part):
     session_start_limit: SessionStartLimitStatus | None
     recommended_shards: int | None
     shard_rows: tuple[ShardRow, ...]
+    pods: tuple[PodRow, ...] = ()
 
     def condition(self, kind: str) -> Condition:
         """The condition of this type; all of them are always there."""

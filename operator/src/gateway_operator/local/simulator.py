@@ -42,6 +42,7 @@ class SimulatorOptions:
     """How large the simulated bot is; `rate` is in events a second, None for no events but those of starting."""
 
     guilds: int
+    max_concurrency: int
     rate: float | None
 
 
@@ -87,6 +88,7 @@ def _started(directory: Path, ready_file: Path, options: SimulatorOptions) -> su
 
 def _arguments(directory: Path, ready_file: Path, options: SimulatorOptions) -> list[str]:
     arguments = [sys.executable, "-m", "discord_simulator", "--token", TOKEN, "--guilds", str(options.guilds)]
+    arguments += ["--max-concurrency", str(options.max_concurrency)]
     arguments += ["--ready-file", str(ready_file), "--ca-out", str(directory / "ca.pem")]
     # Its own "listening" and "stopping" would read as if the operator's.
     arguments += ["--log-level", "warning"]

@@ -56,7 +56,7 @@ class Whole(Allowed):
 def duration(words: str, *, at_least: float, at_most: float) -> tuple[Any, ...]:
     """What makes a float of seconds out of `10s`; for use in `Annotated[float, *duration(...)]`."""
     return (
-        BeforeValidator(seconds, json_schema_input_type=str),
+        BeforeValidator(seconds, json_schema_input_type=Annotated[str, Field(max_length=16)]),
         Field(ge=at_least, le=at_most),
         Allowed(f"a duration with its unit (ms, s, m or h), {words}"),
     )
@@ -125,11 +125,11 @@ HttpUrl = Annotated[str, *_url("http", "https", example="http://bot:8080/")]
 WebSocketUrl = Annotated[str, *_url("ws", "wss", example="wss://gateway.discord.gg/")]
 Bytes = Annotated[
     int,
-    BeforeValidator(quantity, json_schema_input_type=int | str),
+    BeforeValidator(quantity, json_schema_input_type=int | Annotated[str, Field(max_length=24)]),
     Field(ge=64 * 2**10, le=2**40),
     Allowed("a number of bytes from 64Ki to 1Ti, such as 256Mi or 1G"),
 ]
-Intent = Annotated[str | int, BeforeValidator(_known_intent)]
+Intent = Annotated[Annotated[str, Field(max_length=64)] | int, BeforeValidator(_known_intent)]
 EventType = Annotated[
     str,
     Field(strict=True, max_length=64, pattern=r"^[A-Z][A-Z0-9_]*$"),

@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 from ssl import SSLContext
+from typing import cast
 
 import httptools
 
@@ -80,8 +81,7 @@ class HttpConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods, not by inheritance
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -1,11 +1,13 @@
 """The pod's environment, read once at its start (shardpod.contract.environment has the names)."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shardpod.contract import environment as env
 
+_HIGHEST_PORT = 65535
 _LOG_FORMATS = ("json", "console")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -37,14 +39,13 @@ class PodConfig:
 def read_config(environ: Mapping[str, str]) -> PodConfig:
     """Read the environment; raises ConfigError."""
     host, port = _host_port(environ.get(env.HTTP_ADDRESS, "127.0.0.1:0"))
-    ca_file = environ.get(env.DISCORD_CA_FILE)
     return PodConfig(
         pod=_required(environ, env.POD_NAME),
         control_addresses=_control_addresses(_required(environ, env.CONTROL_ADDRESSES)),
-        control_secret=_required(environ, env.CONTROL_SECRET),
-        token=_required(environ, env.DISCORD_TOKEN),
-        ca_file=Path(ca_file) if ca_file else None,
-        sink_authorization=environ.get(env.SINK_AUTHORIZATION) or None,
+        control_secret=_one_line(env.CONTROL_SECRET, _required(environ, env.CONTROL_SECRET)),
+        token=_one_line(env.DISCORD_TOKEN, _required(environ, env.DISCORD_TOKEN)),
+        ca_file=_ca_file(environ),
+        sink_authorization=_one_line(env.SINK_AUTHORIZATION, environ.get(env.SINK_AUTHORIZATION, "").strip()) or None,
         http_host=host,
         http_port=port,
         log_format=_one_of(environ, env.LOG_FORMAT, _LOG_FORMATS),
@@ -59,6 +60,24 @@ def _required(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
+def _one_line(name: str, secret: str) -> str:
+    """Refuse what would break out of the header or message it is sent in, without showing it."""
+    if not secret.isprintable():
+        raise ConfigError(f"{name} holds a line break or another character that cannot be sent.")
+    return secret
+
+
+def _ca_file(environ: Mapping[str, str]) -> Path | None:
+    value = environ.get(env.DISCORD_CA_FILE)
+    if not value:
+        return None
+    try:
+        ssl.create_default_context(cafile=value)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"{env.DISCORD_CA_FILE} is {value!r}, expected a PEM file of a CA: {error}") from error
+    return Path(value)
+
+
 def _one_of(environ: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:
     value = environ.get(name) or None
     if value is not None and value not in allowed:
@@ -68,6 +87,8 @@ def _one_of(environ: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> 
 
 def _control_addresses(value: str) -> tuple[str, ...]:
     addresses = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not addresses:
+        raise ConfigError(f"{env.CONTROL_ADDRESSES} names no address.")
     for address in addresses:
         if not address.startswith(("unix:", "ws://", "wss://")):
             raise ConfigError(f"{env.CONTROL_ADDRESSES} has {address!r}, allowed are unix:/path and ws://host:port.")
@@ -76,6 +97,6 @@ def _control_addresses(value: str) -> tuple[str, ...]:
 
 def _host_port(value: str) -> tuple[str, int]:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
         raise ConfigError(f"{env.HTTP_ADDRESS} is {value!r}, expected host:port.")
     return host.strip("[]"), int(port)

@@ -126,13 +126,15 @@ class ControlClient:
             return unix_connect(
                 address.removeprefix("unix:"), "ws://operator/", additional_headers=self._headers, compression=None
             )
-        return connect(address, additional_headers=self._headers, compression=None)
+        # No proxy of the environment: those are for the way out, and the channel carries a secret inside the cluster.
+        return connect(address, additional_headers=self._headers, compression=None, proxy=None)
 
     async def _talk(self, connection: ClientConnection) -> None:
         reporting = asyncio.create_task(self._report_forever(connection))
         try:
             async for message in connection:
-                self._received(message)
+                if not self._received(message):
+                    return
         finally:
             reporting.cancel()
             await asyncio.gather(reporting, return_exceptions=True)
@@ -146,19 +148,20 @@ class ControlClient:
                     await asyncio.wait_for(self._hurry.wait(), _REPORT_INTERVAL)
                     await asyncio.sleep(_HURRIED_REPORT_DELAY)
 
-    def _received(self, text: str | bytes) -> None:
+    def _received(self, text: str | bytes) -> bool:
+        """Take a message; false if the other side does not lead, so that the next address has to be tried."""
         try:
             message = from_operator.validate_json(text)
         except ValidationError as error:
             logger.warning("a message of the operator was not understood", problem=error.errors(include_input=False))
-            return
+            return True
         match message:
             case Assignment():
                 # A lower term is a leader of the past (architecture, Control channel).
                 if message.term >= self._term:
                     self._term = message.term
                     self._epoch_and_count = (message.epoch, message.shard_count)
-                    self._on_assignment(message)
+                    self._assign(message)
                     self.hurry()
             case PermitAnswer():
                 future = self._answers.get(message.request)
@@ -166,6 +169,15 @@ class ControlClient:
                     future.set_result(message)
             case NotLeader():
                 logger.debug("this replica does not lead")
+                return False
+        return True
+
+    def _assign(self, assignment: Assignment) -> None:
+        try:
+            self._on_assignment(assignment)
+        except Exception:
+            # The channel must live on: by it comes the assignment that can be carried out.
+            logger.exception("the assignment cannot be carried out")
 
     async def _send_quietly(self, text: str) -> None:
         if self._connection is not None:

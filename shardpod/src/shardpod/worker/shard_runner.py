@@ -20,12 +20,14 @@ from shardpod.protocol import (
 )
 from shardpod.transport import Connection, Connector
 
-from .permits import Granted, Permits
+from .permits import Granted, Permits, Wait
 
 CONNECT_AHEAD = 3.0
 """Seconds before its turn to identify at which a shard opens its socket, so that Hello has come when it is there."""
 _LONGEST_WAIT = 30.0
 """A wait for a permit is cut into pieces of this length: turns move up when others give up theirs."""
+
+_TOO_LATE = Wait(retry_in=1.0, reason="its permit to identify came too late")
 
 logger = structlog.get_logger("shard")
 
@@ -79,10 +81,10 @@ class ShardRunner:
     # shardpod.transport.Listener
 
     def opened(self, connection: Connection) -> None:
-        # Hello may follow in this very wake-up, before the connector has returned: the task that dials has done
-        # its work, and must not be cancelled for the next one.
-        self._dialled, self._task = self._task, None
         if self.protocol.state is ShardState.CONNECTING:
+            # Hello may follow in this very wake-up, before the connector has returned: the task that dials has done
+            # its work, and must not be cancelled for the next one.
+            self._dialled, self._task = self._task, None
             self._connection = connection
         else:
             connection.close(CLOSE_RESUMABLE)  # given up while it was being opened
@@ -200,7 +202,7 @@ class ShardRunner:
                 # Counted from the asking: the answer may have been long on its way (architecture, permit).
                 if self._now() - asked_at < answer.expires_in:
                     break
-                continue
+                answer = _TOO_LATE
             self.waiting_for = answer.reason
             await asyncio.sleep(min(answer.retry_in, _LONGEST_WAIT))
         self._task = None

@@ -113,7 +113,7 @@ class Worker:
 
     def report(self) -> WorkerReport:
         now = asyncio.get_running_loop().time()
-        if self._dropping and self._queue.events < self._settings.max_queued_events // 2:
+        if self._dropping and self._is_half_empty():
             self._dropping = False
             logger.info("events are no longer dropped", queued=self._queue.events)
         return WorkerReport(
@@ -133,6 +133,10 @@ class Worker:
             resumes=sum(runner.resumes for runner in self._runners),
             sessions_lost=sum(runner.sessions_lost for runner in self._runners),
         )
+
+    def _is_half_empty(self) -> bool:
+        queue, settings = self._queue, self._settings
+        return queue.events < settings.max_queued_events / 2 and queue.bytes < settings.max_queued_bytes / 2
 
     def _shard_report(self, runner: ShardRunner, now: float) -> ShardReport:
         protocol, session = runner.protocol, runner.protocol.session
