@@ -395,7 +395,7 @@ async def test_an_address_over_tcp_is_dialled_without_the_proxy_of_the_environme
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     async with serve(operator._serve, "127.0.0.1", 0) as server:
-        pod("ws://127.0.0.1:%d" % server.sockets[0].getsockname()[1])
+        pod(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         await until(lambda: operator.heard)
 
 

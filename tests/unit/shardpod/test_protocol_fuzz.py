@@ -260,10 +260,7 @@ class AnyOrder(RuleBasedStateMachine):
         if not hasattr(self, "protocol"):
             return
         state = self.protocol.state
-        if state in GONE:
-            assert not (self.open or self.dialling or self.wanted)
-        else:
-            assert self.open or self.dialling or self.wanted
+        assert (self.open or self.dialling or self.wanted) is (state not in GONE)
         if state is ShardState.DISCONNECTED:
             assert (self.protocol.timer is None) is self.stopped, "nobody would ever connect again"
         if state is ShardState.REFUSED:

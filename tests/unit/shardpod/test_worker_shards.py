@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -368,7 +369,7 @@ async def test_heartbeats_are_sent_in_time_and_a_silent_connection_is_replaced(r
         await asyncio.sleep(41.25)
         first.say(11)
     beats = [at for at, message in first.sent if message["op"] == 1]
-    gaps = [later - earlier for earlier, later in zip(beats, beats[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(beats)]
     assert all(gap == pytest.approx(41.25, abs=0.01) for gap in gaps)
     await asyncio.sleep(90)
 

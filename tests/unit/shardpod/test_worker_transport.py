@@ -62,7 +62,7 @@ class RawServer:
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = "ws://127.0.0.1:%d/?v=10" % self._server.sockets[0].getsockname()[1]
+        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/?v=10"
         return self
 
     async def __aexit__(self, *_):
@@ -107,7 +107,7 @@ async def stay(reader, _writer):
 @contextlib.asynccontextmanager
 async def served(handler, **options):
     async with serve(handler, "127.0.0.1", 0, **options) as server:
-        yield "ws://127.0.0.1:%d/" % server.sockets[0].getsockname()[1]
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
 async def test_text_and_binary_messages_arrive_in_order_and_answers_go_back(until):
@@ -344,8 +344,8 @@ async def test_over_tls_only_a_trusted_server_is_talked_to(authority, until, tru
         await socket.wait_closed()
 
     recorder = Recorder()
-    async with served(handler, ssl=server) as url:
-        url = url.replace("ws://127.0.0.1", "wss://localhost")
+    async with served(handler, ssl=server) as plain_url:
+        url = plain_url.replace("ws://127.0.0.1", "wss://localhost")
         if trusted:
             await PicowsConnector(client).connect(url, recorder)
             await until(lambda: recorder.messages == [b"hello"])

@@ -97,7 +97,7 @@ def read_envelope(payload: bytes) -> Envelope:
 def _read_any_envelope(payload: bytes) -> Envelope:
     try:
         loose = _any_envelope.decode(payload)
-        if memoryview(loose.d)[:1] != b"{":
+        if memoryview(loose.d)[:1].tobytes() != b"{":
             return Envelope(loose.op, loose.s, loose.t, None)
         routing = _any_routing.decode(loose.d)
     except _UNREADABLE as error:

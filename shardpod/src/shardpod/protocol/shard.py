@@ -24,7 +24,8 @@ HELLO_TIMEOUT = 20.0
 ANSWER_TIMEOUT = 60.0
 """Seconds without READY or RESUMED, nor any replayed event, after which the connection is given up."""
 MAX_FAILED_RESUMES = 3
-"""Resumes in a row that Discord may turn down or leave unanswered before the session counts as gone (fact sheet, section 3)."""
+"""Resumes in a row that Discord may turn down, or leave without an answer, before the session counts as gone (fact
+sheet, section 3)."""
 
 # Looked up once: an attribute of an enumeration costs more than the comparison, and these are in the hot path.
 _DISPATCH = int(Op.DISPATCH)
