@@ -99,6 +99,15 @@ async def test_lanes_run_in_parallel_as_many_as_there_are_senders(rig, make_even
     assert asyncio.get_running_loop().time() - started == pytest.approx(4.0, abs=0.1)
 
 
+async def test_a_burst_wakes_as_many_idle_senders_as_it_has_lanes(rig, make_event):
+    rig = rig(lambda events: 1.0, senders=5)
+    await asyncio.sleep(10)
+    rig.put(*(make_event(seq, guild=str(seq % 4)) for seq in range(1, 9)))
+    await rig.drained()
+
+    assert rig.sink.most_under_way == 4
+
+
 async def test_parallel_lanes_keep_their_order_each_under_random_delays(rig, make_event):
     random = Random(5)
     rig = rig(lambda events: random.uniform(0.001, 0.3), senders=7)

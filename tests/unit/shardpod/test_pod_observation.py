@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from shardpod.contract import Assignment, Observed, from_pod
+from shardpod.contract import Observed, from_pod
 from shardpod.pod.http_endpoints import HttpEndpoints
 from shardpod.pod.metrics import WorkerCollector
 from shardpod.pod.observation import explain_not_ready, observe
@@ -55,22 +55,8 @@ def report(*shards, **fields):
 
 
 @pytest.fixture(scope="module")
-def assignment():
-    return Assignment.model_validate(
-        {
-            "term": 5,
-            "n": 6,
-            "gateway": "mybot",
-            "pod": "mybot-e1-0-1",
-            "epoch": 1,
-            "shard_count": 16,
-            "range": {"first_shard_id": 0, "last_shard_id": 1},
-            "role": "active",
-            "ownership": {"active_epoch": 1, "active_shard_count": 16},
-            "discord": {"gateway_url": "wss://gateway.example", "compression": "none", "intents": 1},
-            "delivery": {"http": {"url": "http://bot.example/"}},
-        }
-    )
+def assignment(make_assignment):
+    return make_assignment(term=5, n=6)
 
 
 def observed(assignment, worker_report, *, stopping=False):

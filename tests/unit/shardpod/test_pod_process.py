@@ -16,7 +16,7 @@ from websockets.asyncio.server import unix_serve
 from websockets.exceptions import ConnectionClosed
 
 from discord_simulator import DEFAULT_TOKEN, Fault, Simulator, SimulatorSettings, settle
-from shardpod.contract import Assignment, PermitAnswer
+from shardpod.contract import PermitAnswer
 
 CONTROL_SECRET = "the-control-secret"
 SINK_SECRET = "the-sink-secret"
@@ -91,22 +91,17 @@ class Bot:
         return web.Response(status=self.status)
 
 
-def assignment(gateway_url, bot_url, *, compression="zstd-stream"):
-    return Assignment.model_validate(
-        {
-            "term": 1,
-            "n": 1,
-            "gateway": "mybot",
-            "pod": "mybot-e1-0-1",
-            "epoch": 1,
-            "shard_count": SHARDS,
-            "range": {"first_shard_id": 0, "last_shard_id": SHARDS - 1},
-            "role": "active",
-            "ownership": {"active_epoch": 1, "active_shard_count": SHARDS},
-            "discord": {"gateway_url": gateway_url, "compression": compression, "intents": 53608447},
-            "delivery": {"http": {"url": bot_url}},
-        }
-    )
+@pytest.fixture
+def assignment(make_assignment):
+    def make(gateway_url, bot_url, *, compression="zstd-stream"):
+        return make_assignment(
+            shard_count=SHARDS,
+            range={"first_shard_id": 0, "last_shard_id": SHARDS - 1},
+            discord={"gateway_url": gateway_url, "compression": compression, "intents": 53608447},
+            delivery={"http": {"url": bot_url}},
+        )
+
+    return make
 
 
 @contextlib.asynccontextmanager
@@ -169,7 +164,7 @@ def short_path():
     [("zstd-stream", Fault.TCP_RESET), ("zlib-stream", Fault.RECONNECT), ("none", Fault.CLOSE)],
 )
 async def test_a_pod_delivers_every_event_once_through_a_fault_and_ends_resumably(
-    short_path, until, compression, fault
+    short_path, until, assignment, compression, fault
 ):
     settings = SimulatorSettings(guilds=60, identify_interval=0.05, max_concurrency=SHARDS)
     async with Simulator(settings) as discord, Bot().listening() as bot:
@@ -211,7 +206,7 @@ async def test_a_pod_delivers_every_event_once_through_a_fault_and_ends_resumabl
         assert secret not in log
 
 
-async def test_a_pod_goes_on_without_its_operator_and_holds_events_while_the_bot_is_down(short_path, until):
+async def test_a_pod_goes_on_without_its_operator_and_holds_events_while_the_bot_is_down(short_path, until, assignment):
     settings = SimulatorSettings(guilds=10, identify_interval=0.05, max_concurrency=SHARDS)
     async with Simulator(settings) as discord, Bot().listening() as bot:
         operator = Operator(short_path, assignment(discord.gateway_url, bot.url))

@@ -256,6 +256,7 @@ def test_joining_and_leaving_change_the_count(drive):
 def test_guilds_survive_a_resume_and_begin_anew_with_a_session(drive):
     shard = drive().identify(guilds=(1, 2))
     shard.event("GUILD_CREATE", {"id": "1"}, s=2)
+    shard.event("GUILD_DELETE", {"id": "2", "unavailable": True}, s=3)
     shard.lose()
     shard.resume()
     assert shard.protocol.guilds.count == 2

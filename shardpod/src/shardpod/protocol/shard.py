@@ -257,8 +257,6 @@ class ShardProtocol:
             return
         if self.state is ShardState.CONNECTING:
             self._give_up_resume_host()
-        elif self.state is ShardState.RESUMING:
-            self._failed_resumes += 1
         self._give_up_connection(f"no answer while {self.state}", now)
 
     def _beat(self, now: float) -> None:
@@ -285,6 +283,9 @@ class ShardProtocol:
             self.session.resume_gateway_url = self._settings.gateway_url
 
     def _give_up_connection(self, problem: str, now: float) -> None:
+        if self.state is ShardState.RESUMING:
+            # No answer, or one that cannot be read: it would be the same after every Resume.
+            self._failed_resumes += 1
         self._close(problem, self._reconnect.delay(now), now)
 
     def _close(self, problem: str, delay: float, now: float) -> None:

@@ -1,12 +1,9 @@
 """The HTTP sink against a server whose every byte is known, and against an ordinary one."""
 
 import asyncio
-import contextlib
 import json
-import ssl
 
 import pytest
-import trustme
 from aiohttp import web
 
 from shardpod.delivery import HttpSink, SinkError
@@ -16,92 +13,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
-class Request:
-    def __init__(self, head, body, connection):
-        self.head = head
-        self.line, *lines = head.decode().split("\r\n")
-        self.headers = dict(line.split(": ", 1) for line in lines)
-        self.body = body
-        self.connection = connection  # counted from 1
-
-    @property
-    def key(self):
-        return self.headers["Idempotency-Key"]
-
-
-class Bot:
-    """Answers each request with the next of `answers` (the last again and again): bytes, or a coroutine function."""
-
-    def __init__(self):
-        self.answers = [OK]
-        self.requests = []
-        self.connections = 0
-        self.open = set()
-        self._tasks = set()
-
-    async def serve(self, tls=None):
-        self.server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=tls)
-        self.port = self.server.sockets[0].getsockname()[1]
-        return self
-
-    async def _connected(self, reader, writer):
-        self._tasks.add(asyncio.current_task())
-        self.connections += 1
-        number = self.connections
-        self.open.add(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n"))[:-4]
-                request = Request(head, b"", number)
-                request.body = await reader.readexactly(int(request.headers["Content-Length"]))
-                self.requests.append(request)
-                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-                if callable(answer):
-                    await answer(writer)
-                else:
-                    writer.write(answer)
-                    await writer.drain()
-        self.open.discard(writer)
-        writer.close()
-
-    async def close(self):
-        self.server.close()
-        for writer in self.open:
-            writer.transport.abort()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-@pytest.fixture
-async def bot():
-    served = await Bot().serve()
-    yield served
-    await served.close()
-
-
-@pytest.fixture
-async def sink(bot):
-    sinks = []
-
-    def make(path="/", **options):
-        options = {"epoch": 4, "shard_count": 16, "timeout": 5.0, **options}
-        sinks.append(HttpSink(f"http://127.0.0.1:{bot.port}{path}", **options))
-        return sinks[-1]
-
-    yield make
-    for made in sinks:
-        await made.close()
-
-
-@pytest.fixture
-def event(make_event):
-    def make(seq=1, **fields):
-        return make_event(seq, session=SESSION, **fields)
-
-    return make
-
-
 def then_close(answer):
     async def respond(writer):
         writer.write(answer)
@@ -109,14 +20,6 @@ def then_close(answer):
         writer.close()
 
     return respond
-
-
-async def cut(writer):
-    writer.transport.abort()
-
-
-async def never(_writer):
-    await asyncio.sleep(3600)
 
 
 # What is sent.
@@ -337,154 +240,6 @@ async def test_a_bot_that_is_not_there_is_unreachable(bot, sink, event):
         await to_bot.deliver([event()], 1)
 
     assert caught.value.unreachable
-
-
-# Connections.
-
-
-async def test_a_connection_the_bot_closed_between_requests_is_replaced_without_a_failure(bot, sink, event, until):
-    to_bot = sink()
-    await to_bot.deliver([event(1)], 1)
-    for writer in list(bot.open):
-        writer.close()
-    await until(lambda: not bot.open)
-    await to_bot.deliver([event(2)], 1)
-
-    assert bot.connections == 2
-    assert len(bot.requests) == 2
-
-
-async def test_a_kept_connection_that_breaks_at_the_request_is_tried_once_more_with_the_same_key(bot, sink, event):
-    to_bot = sink()
-    await to_bot.deliver([event(1)], 1)
-    bot.answers = [cut, OK]
-    await to_bot.deliver([event(2)], 1)
-
-    first, second = bot.requests[1:]
-    assert first.key == second.key == f"{SESSION}:2"
-    assert first.headers["X-Gateway-Attempt"] == second.headers["X-Gateway-Attempt"]
-    assert first.body == second.body
-    assert second.connection == 2
-
-
-async def test_a_new_connection_that_breaks_is_not_tried_again(bot, sink, event):
-    bot.answers = [cut]
-    with pytest.raises(SinkError):
-        await sink().deliver([event()], 1)
-
-    assert len(bot.requests) == 1
-
-
-async def test_an_answer_of_a_kept_connection_that_is_an_error_is_not_tried_again(bot, sink, event):
-    to_bot = sink()
-    await to_bot.deliver([event(1)], 1)
-    bot.answers = [b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
-    with pytest.raises(SinkError):
-        await to_bot.deliver([event(2)], 1)
-
-    assert len(bot.requests) == 2
-
-
-async def test_parallel_requests_take_a_connection_each_and_keep_them(bot, sink, event, until):
-    gate = asyncio.Event()
-
-    async def wait(writer):
-        await gate.wait()
-        writer.write(OK)
-
-    bot.answers = [wait]
-    to_bot = sink()
-    under_way = [asyncio.create_task(to_bot.deliver([event(seq)], 1)) for seq in range(1, 6)]
-    await until(lambda: len(bot.requests) == 5)
-    gate.set()
-    await asyncio.gather(*under_way)
-    for seq in range(6, 30):
-        await to_bot.deliver([event(seq)], 1)
-
-    assert bot.connections == 5
-
-
-async def test_a_timeout_is_a_failure_and_its_late_answer_is_not_taken_for_the_next(bot, sink, event):
-    late = asyncio.Event()
-
-    async def too_late(writer):
-        await late.wait()
-        writer.write(b"HTTP/1.1 200 LATE\r\nContent-Length: 0\r\n\r\n")
-
-    to_bot = sink(timeout=0.1)
-    await to_bot.deliver([event(1)], 1)
-    bot.answers = [too_late, b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
-    with pytest.raises(SinkError, match=r"no answer within 0\.1 s") as caught:
-        await to_bot.deliver([event(2)], 1)
-    assert not caught.value.unreachable
-    late.set()
-    with pytest.raises(SinkError, match="500"):
-        await to_bot.deliver([event(2)], 2)
-
-    first, second = bot.requests[1:]
-    assert first.key == second.key
-    assert (first.headers["X-Gateway-Attempt"], second.headers["X-Gateway-Attempt"]) == ("1", "2")
-
-
-async def test_an_answer_nobody_asked_for_ends_the_connection(bot, sink, event, until):
-    bot.answers = [OK + b"HTTP/1.1 200 EXTRA\r\nContent-Length: 0\r\n\r\n", OK]
-    to_bot = sink()
-    await to_bot.deliver([event(1)], 1)
-    await to_bot.deliver([event(2)], 1)
-
-    assert bot.connections == 2
-    assert len(bot.requests) == 2
-
-
-async def test_close_ends_the_kept_connections(bot, sink, event, until):
-    to_bot = sink()
-    await to_bot.deliver([event(1)], 1)
-    assert bot.open
-    await to_bot.close()
-    await until(lambda: not bot.open)
-
-
-# TLS.
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture
-async def tls_bot(authority):
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server)
-    served = await Bot().serve(server)
-    yield served
-    await served.close()
-
-
-async def test_over_tls_events_arrive_and_the_connection_is_kept(tls_bot, authority, event):
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    to_bot = HttpSink(f"https://localhost:{tls_bot.port}/", epoch=1, shard_count=1, tls=trusting)
-    for seq in (1, 2, 3):
-        await to_bot.deliver([event(seq)], 1)
-    await to_bot.close()
-
-    assert tls_bot.connections == 1
-    assert len(tls_bot.requests) == 3
-
-
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
-async def test_a_certificate_that_is_not_trusted_or_of_another_name_is_a_failure(tls_bot, authority, event, name):
-    context = ssl.create_default_context()
-    if name == "127.0.0.1":
-        authority.configure_trust(context)  # trusted, but issued for localhost
-    to_bot = HttpSink(f"https://{name}:{tls_bot.port}/", epoch=1, shard_count=1, tls=context, timeout=5)
-    with pytest.raises(SinkError, match="certificate") as caught:
-        await to_bot.deliver([event()], 1)
-    await to_bot.close()
-
-    assert caught.value.unreachable
-    assert tls_bot.requests == []
 
 
 # An ordinary server.
