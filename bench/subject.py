@@ -10,7 +10,6 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
 from random import Random
 
 import aiohttp
@@ -20,8 +19,8 @@ import structlog
 import uvloop
 from websockets.asyncio.client import connect
 
-from shardpod.delivery import HttpSink, Sink
-from shardpod.protocol import Event, SessionSettings, ShardState
+from shardpod.delivery import Batch, Done, HttpSink, Sink, SinkError
+from shardpod.protocol import SessionSettings, ShardState
 from shardpod.protocol.compression import decompressor
 from shardpod.protocol.envelope import read_envelope
 from shardpod.transport import PicowsConnector
@@ -105,7 +104,7 @@ async def floor_picows(url: str, compression: str, shards: int, measurement: Mea
                 if ready == shards:
                     measurement.start()
 
-    transports = [(await picows.ws_connect(Shard, url))[0] for _ in range(shards)]
+    transports = [(await picows.ws_connect(Shard, url, use_aiofastnet=False))[0] for _ in range(shards)]
     print(json.dumps(await measurement.result()))
     for transport in transports:
         transport.disconnect()
@@ -114,7 +113,12 @@ async def floor_picows(url: str, compression: str, shards: int, measurement: Mea
 class Acknowledge:
     """A sink that acknowledges at once."""
 
-    async def deliver(self, events: Sequence[Event], attempt: int) -> None: ...
+    def __init__(self, measurement: Measurement) -> None:
+        self._measurement = measurement
+
+    def submit(self, batch: Batch, done: Done) -> None:
+        self._measurement.add(len(batch.events))
+        done(batch, None)
 
     async def close(self) -> None: ...
 
@@ -124,22 +128,29 @@ class AiohttpSink:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._tasks: set[asyncio.Task[None]] = set()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         )
 
-    async def deliver(self, events: Sequence[Event], attempt: int) -> None:
-        event = events[0]
+    def submit(self, batch: Batch, done: Done) -> None:
+        task = asyncio.get_running_loop().create_task(self._post(batch, done))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _post(self, batch: Batch, done: Done) -> None:
+        event = batch.events[0]
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": event.key,
             "X-Gateway-Epoch": "1",
             "X-Gateway-Shard": f"{event.shard_id}/16",
-            "X-Gateway-Attempt": str(attempt),
+            "X-Gateway-Attempt": str(batch.attempt),
         }
         body = b'{"shardId":%d,"data":%b}' % (event.shard_id, event.raw)
         async with self._session.post(self._url, data=body, headers=headers) as response:
             response.raise_for_status()
+        done(batch, None)
 
     async def close(self) -> None:
         await self._session.close()
@@ -148,14 +159,16 @@ class AiohttpSink:
 class Counting:
     """Counts what a sink has acknowledged."""
 
-    def __init__(self, sink: Sink, measurement: Measurement, shards: int) -> None:
+    def __init__(self, sink: Sink, measurement: Measurement) -> None:
         self._sink = sink
         self._measurement = measurement
-        self._readies = shards
 
-    async def deliver(self, events: Sequence[Event], attempt: int) -> None:
-        await self._sink.deliver(events, attempt)
-        self._measurement.add(len(events))
+    def submit(self, batch: Batch, done: Done) -> None:
+        def counted(batch: Batch, error: SinkError | None) -> None:
+            done(batch, error)
+            self._measurement.add(len(batch.events))
+
+        self._sink.submit(batch, counted)
 
     async def close(self) -> None:
         await self._sink.close()
@@ -186,7 +199,7 @@ async def worker(url: str, compression: str, shards: int, measurement: Measureme
         settings,
         connector=PicowsConnector(),
         permits=PermitAll(),
-        sink=Counting(sink, measurement, shards),
+        sink=sink,
         random=Random(1),
         on_change=on_change,
     )
@@ -207,13 +220,14 @@ async def run(arguments: argparse.Namespace) -> None:
         case "floor-picows":
             await floor_picows(*common)
         case "worker":
-            await worker(*common, Acknowledge(), 1)
+            await worker(*common, Acknowledge(measurement), 1)
         case "worker-http":
-            await worker(*common, HttpSink(bot, epoch=1, shard_count=arguments.shards), 1)
+            await worker(*common, Counting(HttpSink(bot, epoch=1, shard_count=arguments.shards), measurement), 1)
         case "worker-http-batch":
-            await worker(*common, HttpSink(bot, epoch=1, shard_count=arguments.shards, batching=True), 100)
+            sink = HttpSink(bot, epoch=1, shard_count=arguments.shards, batching=True)
+            await worker(*common, Counting(sink, measurement), 100)
         case "worker-aiohttp":
-            await worker(*common, AiohttpSink(bot), 1)
+            await worker(*common, Counting(AiohttpSink(bot), measurement), 1)
 
 
 def main() -> None:

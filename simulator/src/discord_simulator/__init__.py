@@ -7,14 +7,25 @@
 It knows nothing of the programs it is used to test.
 """
 
-from discord_simulator.account import Account, Delivery, settle
+from discord_simulator.account import Account, Delivery, number_by_key, settle
+from discord_simulator.conditions import LiveResume
 from discord_simulator.faults import Fault, UnknownTargetError
 from discord_simulator.generator import MixError
-from discord_simulator.ledger import EventRow, Incident, Ledger
+from discord_simulator.ledger import EventRow, FaultRecord, Incident, InterferenceRow, Ledger
 from discord_simulator.listeners import PortUnavailableError
 from discord_simulator.scenario import LoadRunningError
-from discord_simulator.settings import DEFAULT_TOKEN, Burst, LiveResume, LoadSettings, SimulatorSettings
+from discord_simulator.settings import (
+    DEFAULT_TOKEN,
+    Burst,
+    FullShards,
+    LifeRates,
+    LoadSettings,
+    SimulatorSettings,
+    StoryShares,
+)
 from discord_simulator.simulator import Simulator
+from discord_simulator.timeline import Timeline, load_timeline, read_timeline
+from discord_simulator.wrong_input import WrongInputError
 
 __all__ = [
     "DEFAULT_TOKEN",
@@ -23,8 +34,12 @@ __all__ = [
     "Delivery",
     "EventRow",
     "Fault",
+    "FaultRecord",
+    "FullShards",
     "Incident",
+    "InterferenceRow",
     "Ledger",
+    "LifeRates",
     "LiveResume",
     "LoadRunningError",
     "LoadSettings",
@@ -32,6 +47,12 @@ __all__ = [
     "PortUnavailableError",
     "Simulator",
     "SimulatorSettings",
+    "StoryShares",
+    "Timeline",
     "UnknownTargetError",
+    "WrongInputError",
+    "load_timeline",
+    "number_by_key",
+    "read_timeline",
     "settle",
 ]

@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from discord_simulator.manner import ORDERLY, Manner
-from discord_simulator.settings import LiveResume
+
+
+class LiveResume(Enum):
+    """A Resume of a session that still has a connection is undocumented: close the older one, or refuse with op 9."""
+
+    CLOSE_OLDER = "close-older"
+    REFUSE = "refuse"
 
 
 class HelloMode(Enum):
-    """Discord docs, Gateway events: Reconnect may come before or instead of Hello. NEVER: a server that says nothing."""
+    """Reconnect before or instead of Hello (Discord docs, Gateway events: reconnect), or not a word."""
 
     RECONNECT_FIRST = "reconnect-first"
     RECONNECT_INSTEAD = "reconnect-instead"
@@ -66,6 +72,14 @@ class Conditions:
     hello: HelloFault | None = None
     gateway_bot: RestFault | None = None
     refusals: list[Refusal] = field(default_factory=list)
+
+    def heal(self) -> None:
+        """Make good again what faults changed for everyone, but for switches that have two right positions."""
+        self.manner = ORDERLY
+        self.resume_host_dead = False
+        self.hello = None
+        self.gateway_bot = None
+        self.refusals.clear()
 
     def next_hello(self) -> HelloMode | None:
         """Say how the next connection is greeted; None is the usual way."""

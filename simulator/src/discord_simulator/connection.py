@@ -10,15 +10,17 @@ from urllib.parse import urlsplit
 
 from discord_simulator import answers
 from discord_simulator.conditions import HelloMode
-from discord_simulator.discord import APPLICATION_ID, Discord
+from discord_simulator.discord import Discord
 from discord_simulator.events import control_payload
 from discord_simulator.ledger import Incident
 from discord_simulator.manner import Manner
 from discord_simulator.requests import (
     decode,
     read_guild_id,
+    read_guild_ids,
     read_heartbeat,
     read_identify,
+    read_list,
     read_object,
     read_resume,
 )
@@ -133,7 +135,7 @@ class Connection:
         self._discord.note(Incident("slow-client", 0, detail, now, session.id if session else None, shard))
         self.reset()
         if session is not None:
-            session.detach(now)
+            self._discord.detach(session, now)
 
     def ask_to_reconnect(self, now: float) -> None:
         self.send(control_payload(Opcode.RECONNECT, None))
@@ -226,7 +228,7 @@ class Connection:
 
     def _let_go(self, session: Session, now: float, *, survives: bool) -> None:
         if survives:
-            session.detach(now)
+            self._discord.detach(session, now)
         else:
             self._discord.end(session)
 
@@ -243,11 +245,13 @@ class Connection:
             return self._identify if opcode is Opcode.IDENTIFY else self._resume
         if self.session is None:
             raise RuleBreachError(CloseCode.NOT_AUTHENTICATED, "not-authenticated", f"op {opcode} before Identify")
-        if opcode is Opcode.VOICE_STATE:
-            return self._voice_state
-        if opcode is Opcode.REQUEST_MEMBERS:
-            return self._request_members
-        return _take_without_answer
+        in_session = {
+            Opcode.VOICE_STATE: self._voice_state,
+            Opcode.REQUEST_MEMBERS: self._request_members,
+            Opcode.REQUEST_SOUNDBOARD: self._request_soundboard,
+            Opcode.REQUEST_CHANNEL_INFO: self._request_channel_info,
+        }
+        return in_session.get(opcode, _take_without_answer)
 
     def _heartbeat(self, d: Any, now: float) -> None:
         read_heartbeat(d)
@@ -290,13 +294,9 @@ class Connection:
         return True
 
     def _voice_state(self, d: Any, _now: float) -> None:
-        """Every session of the guild sees the state; only the one that asked gets a voice server."""
         assert self.session is not None
         request = read_object(d, "Voice State Update")
-        guild_id = read_guild_id(request)
-        self._discord.publish(answers.voice_state(self.session, guild_id, request, APPLICATION_ID))
-        if request.get("channel_id") is not None:
-            self._discord.tell(self.session, answers.voice_server(guild_id, self._discord.rng))
+        self._discord.voice_state(self.session, read_guild_id(request), request)
 
     def _request_members(self, d: Any, now: float) -> None:
         assert self.session is not None
@@ -308,7 +308,19 @@ class Connection:
             limited = answers.rate_limited(Opcode.REQUEST_MEMBERS, wait, guild_id, request.get("nonce"))
             self._discord.tell(self.session, limited)
             return
-        self._discord.tell(self.session, answers.members_chunk(guild_id, request, self._discord.settings.seed))
+        settings = self._discord.settings
+        for chunk in answers.members_chunks(guild_id, request, settings.seed, settings.guild_members):
+            self._discord.tell(self.session, chunk)
+
+    def _request_soundboard(self, d: Any, _now: float) -> None:
+        assert self.session is not None
+        for guild_id in read_guild_ids(read_object(d, "Request Soundboard Sounds")):
+            self._discord.tell(self.session, answers.soundboard_sounds(guild_id))
+
+    def _request_channel_info(self, d: Any, _now: float) -> None:
+        assert self.session is not None
+        request = read_object(d, "Request Channel Info")
+        self._discord.tell(self.session, answers.channel_info(read_guild_id(request), read_list(request, "fields")))
 
 
 def _dead_url(url: str) -> str:
@@ -318,5 +330,5 @@ def _dead_url(url: str) -> str:
 
 
 def _take_without_answer(d: Any, _now: float) -> None:
-    """Presence, soundboard and channel info requests are counted and checked for form, no more."""
+    """A presence is counted and checked for form, no more."""
     read_object(d, "this opcode")

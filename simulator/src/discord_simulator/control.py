@@ -3,18 +3,20 @@
 JSON over plain HTTP and without a password: for the local network of a test only.
 """
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated, ClassVar, TypeVar
+from dataclasses import asdict
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from discord_simulator.conditions import RestFault
+from discord_simulator.fault_requests import catalogue, read_fault
 from discord_simulator.faults import Fault, UnknownTargetError
 from discord_simulator.generator import MixError
 from discord_simulator.scenario import LoadRunningError, Scenario
-from discord_simulator.settings import Burst, LoadSettings
+from discord_simulator.settings import Burst, LifeRates, LoadSettings, StoryShares
+from discord_simulator.timeline import read_timeline
+from discord_simulator.wrong_input import Input, WrongInputError, checked
 
 _ROWS_PER_CHUNK = 2000  # of GET /ledger: memory stays small and heartbeats are answered while it is written
 _encode = msgspec.json.Encoder().encode
@@ -23,33 +25,47 @@ _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A request's body. `allowed` tells a user, field by field, what may be written."""
-
-    allowed: ClassVar[dict[str, str]] = {}
-
-
-class _BurstBody(_Body):
+class _BurstBody(Input, kw_only=True, frozen=True):
     every: _Positive
     size: _AtLeastOne
 
 
-class _LoadBody(_Body):
+_Rate = Annotated[float, msgspec.Meta(ge=0, le=1000)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class _LifeBody(Input, kw_only=True, frozen=True):
+    joins: _Rate = 0.0
+    leaves: _Rate = 0.0
+    comebacks: _Rate = 0.0
+    outages: _Rate = 0.0
+    outage_seconds: _Positive = 5.0
+
+
+class _LoadBody(Input, kw_only=True, frozen=True):
     allowed: ClassVar[dict[str, str]] = {
         "rate": "events per second, above 0",
         "duration": "seconds above 0, or null",
         "events": "a count of 1 or more, or null",
         "mix": '{"EVENT_TYPE": weight, …}, or null for the default',
         "burst": '{"every": seconds, "size": events}, or null',
+        "look_alikes": "from 0 to 1: the share that repeats the last event of its type",
+        "links": "from 0 to 1: the share of messages with 1 to 5 links",
+        "edits": "from 0 to 1: the share of these that is edited",
+        "life": '{"joins", "leaves", "comebacks", "outages": 0 to 1000 a second, "outage_seconds": above 0}, or null',
     }
     rate: _Positive
     duration: _Positive | None = None
     events: _AtLeastOne | None = None
     mix: dict[str, float] | None = None
     burst: _BurstBody | None = None
+    look_alikes: _Share = 0.0
+    links: _Share = StoryShares().links
+    edits: _Share = StoryShares().edits
+    life: _LifeBody | None = None
 
 
-class _KillBody(_Body):
+class _KillBody(Input, kw_only=True, frozen=True):
     allowed: ClassVar[dict[str, str]] = {
         "how": ", ".join(fault.value for fault in Fault),
         "code": "a close code from 1000 to 4999",
@@ -60,34 +76,12 @@ class _KillBody(_Body):
     resumable: bool = True
 
 
-class _DelayBody(_Body):
+class _DelayBody(Input, kw_only=True, frozen=True):
     allowed: ClassVar[dict[str, str]] = {"seconds": "from 0 to 3600"}
     seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)]
 
 
-class _GatewayBotBody(_Body):
-    allowed: ClassVar[dict[str, str]] = {
-        "status": "401, 429, or 500 to 599",
-        "retry_after": "seconds above 0, for a 429",
-        "times": "how many answers, 1 or more",
-    }
-    status: Annotated[int, msgspec.Meta(ge=401, le=599)]
-    retry_after: _Positive = 1.0
-    times: _AtLeastOne = 1
-
-
-class _RulesBody(_Body):
-    allowed: ClassVar[dict[str, str]] = {
-        "shards": "recommended shards, 1 or more",
-        "max_concurrency": "1 or more",
-        "remaining": "identifies left today, 0 or more",
-    }
-    shards: _AtLeastOne | None = None
-    max_concurrency: _AtLeastOne | None = None
-    remaining: Annotated[int, msgspec.Meta(ge=0)] | None = None
-
-
-BodyT = TypeVar("BodyT", bound=_Body)
+BodyT = TypeVar("BodyT", bound=Input)
 
 
 class Control:
@@ -110,6 +104,9 @@ class Control:
                 web.delete("/load", self._stop_load),
                 web.post("/sessions/{target:.+}/kill", self._kill),
                 web.post("/sessions/{target:.+}/delay", self._delay),
+                web.get("/faults", self._faults),
+                web.post("/faults", self._inject),
+                web.post("/timeline", self._play),
                 web.post("/gateway-bot", self._fail_gateway_bot),
                 web.post("/rules", self._change_rules),
             ]
@@ -135,7 +132,7 @@ class Control:
         for first in range(1, last + 1, _ROWS_PER_CHUNK):
             rows = list(ledger.rows(first, min(last, first + _ROWS_PER_CHUNK - 1)))
             yield (b"," if first > 1 else b"") + _encode(rows)[1:-1]
-        yield b"]}"
+        yield b'],"interferences":' + _encode(list(ledger.interferences())) + b"}"
 
     async def _summary(self, _request: web.Request) -> web.Response:
         return _json(self._scenario.discord.ledger.summary())
@@ -149,7 +146,16 @@ class Control:
     async def _start_load(self, request: web.Request) -> web.Response:
         body = await _read(request, _LoadBody)
         burst = Burst(every=body.burst.every, size=body.burst.size) if body.burst else None
-        settings = LoadSettings(rate=body.rate, duration=body.duration, events=body.events, mix=body.mix, burst=burst)
+        settings = LoadSettings(
+            rate=body.rate,
+            duration=body.duration,
+            events=body.events,
+            mix=body.mix,
+            burst=burst,
+            look_alikes=body.look_alikes,
+            stories=StoryShares(links=body.links, edits=body.edits),
+            life=LifeRates(**msgspec.structs.asdict(body.life)) if body.life else None,
+        )
         self._scenario.start_load(settings, self._clock())
         return _json(self._scenario.describe_load())
 
@@ -167,35 +173,40 @@ class Control:
         return _json(self._scenario.delay(request.match_info["target"], body.seconds))
 
     async def _fail_gateway_bot(self, request: web.Request) -> web.Response:
-        body = await _read(request, _GatewayBotBody)
-        self._scenario.discord.conditions.gateway_bot = RestFault(
-            status=body.status, times=body.times, retry_after=body.retry_after
-        )
-        return _json({"status": body.status, "times": body.times})
+        asked = await _read_object(request)
+        self._scenario.inject(read_fault(asked | {"fault": "gateway-bot"}), self._clock())
+        return _json({"status": asked["status"], "times": asked.get("times", 1)})
 
     async def _change_rules(self, request: web.Request) -> web.Response:
-        body = await _read(request, _RulesBody)
-        changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
-        return _json(self._scenario.change_rules(changes, self._clock()))
+        asked = await _read_object(request)
+        return _json(self._scenario.inject(read_fault(asked | {"fault": "rules"}), self._clock()))
 
+    async def _faults(self, _request: web.Request) -> web.Response:
+        done = [asdict(fault) for fault in self._scenario.discord.ledger.faults]
+        return _json({"done": done, "known": catalogue()})
 
-class _BadRequestError(Exception):
-    def __init__(self, field: str, problem: str, allowed: dict[str, str]) -> None:
-        super().__init__(problem)
-        self.answer = {
-            "field": field,
-            "error": problem,
-            "allowed": allowed.get(field, allowed),
-        }  # without a field: all of them
+    async def _inject(self, request: web.Request) -> web.Response:
+        return _json(self._scenario.inject(read_fault(await _read_object(request)), self._clock()))
+
+    async def _play(self, request: web.Request) -> web.Response:
+        timeline = read_timeline(await _read_json(request))
+        self._scenario.play(timeline, self._clock())
+        return _json({"faults": len(timeline.entries), "end": timeline.end})
 
 
 async def _read(request: web.Request, body_type: type[BodyT]) -> BodyT:
-    try:
-        return msgspec.json.decode(await request.read() or b"{}", type=body_type)
-    except msgspec.DecodeError as error:
-        named = re.search(r"`\$\.(\w+)|field `(\w+)`", str(error))
-        field = next(filter(None, named.groups()), "") if named else ""
-        raise _BadRequestError(field, str(error), body_type.allowed) from error
+    body = await request.read() or b"{}"
+    return checked(lambda: msgspec.json.decode(body, type=body_type), body_type.allowed)
+
+
+async def _read_json(request: web.Request) -> Any:
+    body = await request.read() or b"{}"
+    return checked(lambda: msgspec.json.decode(body), {})
+
+
+async def _read_object(request: web.Request) -> dict[str, Any]:
+    body = await request.read() or b"{}"
+    return checked(lambda: msgspec.json.decode(body, type=dict[str, Any]), {})
 
 
 @web.middleware
@@ -204,8 +215,8 @@ async def _explain_errors(
 ) -> web.StreamResponse:
     try:
         return await handler(request)
-    except _BadRequestError as error:
-        return _json(error.answer, status=400)
+    except WrongInputError as error:
+        return _json(error.describe(), status=400)
     except MixError as error:
         return _json({"field": "mix", "error": str(error), "allowed": error.allowed}, status=400)
     except UnknownTargetError as error:

@@ -1,19 +1,22 @@
 """Discord itself, without sockets and clock: who may begin a session, and which session gets which event.
 
 Everything happens inside a call and at the time the caller names (`now`, seconds since the start). What clients did
-wrong is written to the ledger and told to `report`.
+wrong is written to the ledger and told to the journal.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
+from typing import Any
 
 from discord_simulator import answers
-from discord_simulator.conditions import Conditions
-from discord_simulator.events import Event, EventDraft, EventKind, number_event
+from discord_simulator.conditions import Conditions, LiveResume
+from discord_simulator.events import SHARD_0_TYPES, Event, EventDraft, EventKind, number_event
 from discord_simulator.guilds import Guilds
 from discord_simulator.intents import PRIVILEGED_INTENTS, required_intent
-from discord_simulator.ledger import Incident, Ledger
+from discord_simulator.journal import Journal
+from discord_simulator.ledger import FaultRecord, Incident, Ledger
+from discord_simulator.message_content import may_see_content, without_content
 from discord_simulator.requests import Identify, Resume
 from discord_simulator.rules import (
     CloseCode,
@@ -31,33 +34,35 @@ from discord_simulator.session import (
     SessionState,
     default_replay_size,
 )
-from discord_simulator.settings import LiveResume, SimulatorSettings
+from discord_simulator.settings import SimulatorSettings
 from discord_simulator.snowflakes import shard_of
 from discord_simulator.tampering import Interference
 
+_GUILD_CHANGES = frozenset({"GUILD_CREATE", "GUILD_DELETE"})
 APPLICATION_ID = 1_100_000_000_000_000_001
 
 
 class Discord:
-    """One bot token's Discord. `report` gets every incident, and whether it is a broken rule."""
+    """One bot token's Discord. What happens is told to `journal`."""
 
-    def __init__(self, settings: SimulatorSettings, report: Callable[[Incident, bool], None]) -> None:
+    def __init__(self, settings: SimulatorSettings, journal: Journal) -> None:
         remaining = settings.identify_total if settings.identify_remaining is None else settings.identify_remaining
         self.settings = settings
-        self.recommended_shards = settings.shards
+        self._recommended_shards: int | None = None
         self.buckets = IdentifyBuckets(settings.max_concurrency, settings.identify_interval)
         self.budget = IdentifyBudget(settings.identify_total, remaining, started=0.0)
         self.member_lists = MemberListLimit()
-        self.guilds = Guilds(settings.guilds, settings.seed, APPLICATION_ID)
+        self.guilds = Guilds(settings.guilds, settings.seed, APPLICATION_ID, settings.guild_members)
         self.ledger = Ledger()
         self.conditions = Conditions(settings.live_resume, settings.granted_intents)
         self.token_dead = False
         self.rng = Random(f"discord/{settings.seed}")  # noqa: S311 - repeatable on purpose, keeps no secret
-        self._report = report
+        self._journal = journal
         self._sessions: dict[str, Session] = {}
         self._by_count: dict[int, dict[int, list[Session]]] = {}
         self._guilds_to_come: dict[str, deque[int]] = {}
         self._streamed_until: dict[str, float] = {}
+        self._voice: dict[int, Session] = {}
 
     # Sessions
 
@@ -65,6 +70,16 @@ class Discord:
     def sessions(self) -> list[Session]:
         """All sessions that have a socket or can still be resumed."""
         return list(self._sessions.values())
+
+    @property
+    def shard_counts(self) -> list[int]:
+        """The `num_shards` of the shard sets that have sessions."""
+        return [count for count, shards in self._by_count.items() if any(shards.values())]
+
+    @property
+    def recommended_shards(self) -> int:
+        """What GET /gateway/bot says; without an order it grows with the guilds."""
+        return self._recommended_shards or self.settings.shards_for(len(self.guilds.ids))
 
     def ready_sessions(self) -> int:
         """Count connected sessions that have all their guilds."""
@@ -123,6 +138,7 @@ class Discord:
         self.ledger.add_session(session)
         session.attach(line)
         self.tell(session, answers.ready(session, guild_ids, APPLICATION_ID, resume_url))
+        self._journal.session(session, "begun")
         if guild_ids:
             self._guilds_to_come[session_id] = deque(guild_ids)
             self._streamed_until[session_id] = now
@@ -166,7 +182,15 @@ class Discord:
         for payload in missed:
             line.send(payload)
         self.tell(session, answers.resumed())
+        self._journal.session(session, "resumed")
         return session
+
+    def detach(self, session: Session, now: float) -> None:
+        """Take a session's socket away; it can be resumed for a while, unless it has ended."""
+        was_connected = session.line is not None
+        session.detach(now)
+        if was_connected:
+            self._journal.session(session, "disconnected")
 
     def session(self, session_id: str) -> Session | None:
         return self._sessions.get(session_id)
@@ -182,6 +206,18 @@ class Discord:
             for event in session.tampering.abandon():
                 self.ledger.interfere(event.number, session, Interference.DROPPED)
         session.end()
+        self._journal.session(session, "ended")
+        for guild_id in [guild_id for guild_id, owner in self._voice.items() if owner is session]:
+            # Fact sheet, open points: a voice connection dies with the gateway session that made it.
+            self.voice_state(session, guild_id, {})
+
+    def voice_state(self, session: Session, guild_id: int, request: Mapping[str, Any]) -> None:
+        """Tell every session of the guild; only the one that asked, and joined a channel, gets a voice server."""
+        self._voice.pop(guild_id, None)
+        self.publish(answers.voice_state(session, guild_id, request, APPLICATION_ID))
+        if request.get("channel_id") is not None:
+            self._voice[guild_id] = session
+            self.tell(session, answers.voice_server(guild_id, self.rng))
 
     def _kill_token(self, now: float) -> None:
         """Discord docs, Gateway: at the end of the budget all sessions end and the token is reset."""
@@ -197,15 +233,37 @@ class Discord:
 
     def publish(self, draft: EventDraft) -> Event:
         """Send an event to every session whose shard and intents match, connected or waiting for its Resume."""
-        event = number_event(draft, self.ledger.next_number, EventKind.LOAD)
+        if draft.type in _GUILD_CHANGES and draft.guild_id is not None:
+            self._forget_coming(draft.guild_id)
+        event = self._numbered(draft, self.ledger.next_number, EventKind.LOAD)
         intent = required_intent(draft.type, draft.guild_id)
-        receivers = [session for session in self._matching(draft.guild_id) if session.wants(intent)]
-        self.ledger.record(event, [delivery for session in receivers for delivery in self._dispatch(session, event)])
+        receivers = [
+            session
+            for session in self._matching(None if draft.type in SHARD_0_TYPES else draft.guild_id)
+            if session.wants(intent)
+        ]
+        bare = event if all(map(self._sees_content, receivers)) else self._without_content(draft, event)
+        deliveries = [
+            delivery
+            for session in receivers
+            for delivery in self._dispatch(session, event if self._sees_content(session) else bare)
+        ]
+        self.ledger.record(event, deliveries)
         return event
+
+    def _sees_content(self, session: Session) -> bool:
+        return may_see_content(session.intents & self.conditions.granted_intents)
+
+    def _without_content(self, draft: EventDraft, event: Event) -> Event:
+        shown = without_content(draft, APPLICATION_ID)
+        return event if shown is draft else self._numbered(shown, event.number, event.kind)
+
+    def _numbered(self, draft: EventDraft, number: int, kind: EventKind) -> Event:
+        return number_event(draft, number, kind, shown=self.settings.event_numbers)
 
     def tell(self, session: Session, draft: EventDraft) -> Event:
         """Send an event that belongs to one session alone."""
-        event = number_event(draft, self.ledger.next_number, EventKind.SESSION)
+        event = self._numbered(draft, self.ledger.next_number, EventKind.SESSION)
         self.ledger.record(event, self._dispatch(session, event))
         return event
 
@@ -247,17 +305,44 @@ class Discord:
         self._streamed_until[session.id] += due / pace
         waiting = self._guilds_to_come[session.id]
         for _ in range(min(due, len(waiting))):
-            draft = self.guilds.creation(waiting.popleft())
+            draft = self.guilds.arrival(waiting.popleft())
             if session.wants(required_intent(draft.type, draft.guild_id)):
                 self.tell(session, draft)
         if not waiting:
             del self._guilds_to_come[session.id], self._streamed_until[session.id]
 
-    # Records
+    def _forget_coming(self, guild_id: int) -> None:
+        """What a guild's change tells a session needs no initial GUILD_CREATE any more."""
+        for waiting in self._guilds_to_come.values():
+            if guild_id in waiting:
+                waiting.remove(guild_id)
+
+    # Rules and records
+
+    def change_rules(self, changes: Mapping[str, int], now: float) -> dict[str, int]:
+        """Change `shards`, `max_concurrency`, `remaining` or `granted_intents` from now on; give all as they are."""
+        if "shards" in changes:
+            self._recommended_shards = changes["shards"]
+        if "max_concurrency" in changes:
+            self.buckets.max_concurrency = changes["max_concurrency"]
+        if "remaining" in changes:
+            self.budget.set_remaining(changes["remaining"], now)
+        if "granted_intents" in changes:
+            self.conditions.granted_intents = changes["granted_intents"]
+        return {
+            "shards": self.recommended_shards,
+            "max_concurrency": self.buckets.max_concurrency,
+            "remaining": self.budget.remaining(now),
+            "granted_intents": self.conditions.granted_intents,
+        }
+
+    def record_fault(self, fault: FaultRecord) -> None:
+        self.ledger.faults.append(fault)
+        self._journal.fault(fault)
 
     def note(self, incident: Incident, *, violation: bool = False) -> None:
         (self.ledger.violations if violation else self.ledger.incidents).append(incident)
-        self._report(incident, violation)
+        self._journal.incident(incident, violation=violation)
 
     def _note_session(self, session: Session, rule: str, code: int, detail: str, now: float) -> None:
         self.note(Incident(rule, code, detail, now, session.id, session.shard))

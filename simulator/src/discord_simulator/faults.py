@@ -5,6 +5,7 @@ from enum import Enum
 from discord_simulator.connection import Connection
 from discord_simulator.discord import Discord
 from discord_simulator.session import Session, SessionState
+from discord_simulator.wrong_input import WrongInputError
 
 
 class Fault(Enum):
@@ -17,12 +18,21 @@ class Fault(Enum):
     HEARTBEAT_REQUEST = "heartbeat-request"
 
 
+ALL = "all"
+"""The target that means every session, even if there is none."""
+
+
 class UnknownTargetError(LookupError):
     """Neither a session id nor a shard with sessions."""
 
 
 def find_sessions(discord: Discord, target: str) -> list[Session]:
-    """Give the session with this id, or all live sessions of a shard written `0/4`; raises `UnknownTargetError`."""
+    """Give the session with this id, or all live sessions of a shard written `0/4`, or of `all`.
+
+    Raises `UnknownTargetError`.
+    """
+    if target == ALL:
+        return discord.sessions
     found = [
         session for session in discord.sessions if target in (session.id, f"{session.shard_id}/{session.shard_count}")
     ]
@@ -30,6 +40,14 @@ def find_sessions(discord: Discord, target: str) -> list[Session]:
         known = ", ".join(f"{session.id} ({session.shard_id}/{session.shard_count})" for session in discord.sessions)
         raise UnknownTargetError(f"no session or shard {target!r}; there are: {known or 'none'}")
     return found
+
+
+def parse_shard(target: str) -> tuple[int, int]:
+    """Read a shard written `0/4`; raises `WrongInputError`."""
+    shard_id, _, shard_count = target.partition("/")
+    if shard_id.isdecimal() and shard_count.isdecimal() and int(shard_id) < int(shard_count):
+        return int(shard_id), int(shard_count)
+    raise WrongInputError("target", f"{target!r} is no shard", "all, or a shard such as 0/4")
 
 
 def disturb(discord: Discord, session: Session, fault: Fault, *, code: int, resumable: bool, now: float) -> bool:
@@ -44,7 +62,7 @@ def disturb(discord: Discord, session: Session, fault: Fault, *, code: int, resu
     if not resumable:
         discord.end(session)
     elif not keeps_line and session.state is SessionState.CONNECTED:
-        session.detach(now)
+        discord.detach(session, now)
     return connection is not None
 
 

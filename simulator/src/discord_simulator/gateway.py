@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -34,6 +35,8 @@ class Gateway:
         self._discord = discord
         self._clock = clock
         self._connections: set[Connection] = set()
+        self.connections_made: Counter[str] = Counter()
+        """By the transport compression asked for, "none" without."""
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
         """Start to accept connections; raises `OSError` if the port is taken."""
@@ -66,7 +69,9 @@ class Gateway:
     async def _handle(self, websocket: ServerConnection, scheme: str) -> None:
         assert websocket.request is not None
         query = parse_qs(urlsplit(websocket.request.path).query)
-        compression = COMPRESSORS.get(query.get("compress", [""])[0])
+        asked = query.get("compress", ["none"])[0]
+        self.connections_made[asked] += 1
+        compression = COMPRESSORS.get(asked)
         outlet = SocketOutlet(
             websocket,
             compression() if compression else None,

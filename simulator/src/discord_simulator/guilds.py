@@ -3,129 +3,130 @@
 Ids are made in consecutive milliseconds, so that `(id >> 22) % shard_count` fills shards evenly for any count.
 """
 
+from bisect import bisect_left, insort
 from random import Random
 
+from discord_simulator.entities import (
+    FIRST_GUILD_MS,
+    LOW_BITS,
+    bot_user,
+    channel,
+    emoji,
+    guild_settings,
+    member,
+    role,
+    thread,
+    user,
+)
 from discord_simulator.events import EventDraft, draft_event
 from discord_simulator.snowflakes import shard_of, snowflake
 
-_FIRST_GUILD_MS = 1_480_000_000_000  # November 2016
-_LOW_BITS = 22
 _MIN_MEMBERS, _MAX_MEMBERS = 3, 12
+_LARGE = 50  # members; the default of Identify's large_threshold
 _CHANNELS = (("general", 0), ("off-topic", 0), ("announcements", 5), ("Lounge", 2))
 _ROLES = ("@everyone", "Moderators", "Regulars")
-_EVERYONE_PERMISSIONS = "1071698660929"
 
 
 class Guilds:
-    """`count` guilds of the bot `application_id`."""
+    """`count` guilds of the bot `application_id`, at first; `ids` and `available_ids` are kept sorted."""
 
-    def __init__(self, count: int, seed: int, application_id: int) -> None:
+    def __init__(self, count: int, seed: int, application_id: int, members: int | None = None) -> None:
         rng = Random(f"guilds/{seed}")  # noqa: S311 - repeatable on purpose, keeps no secret
         self._seed = seed
         self._application_id = application_id
-        self.ids = [snowflake(_FIRST_GUILD_MS + index, rng.getrandbits(_LOW_BITS)) for index in range(count)]
+        self._members = members
+        self._rng = rng
+        self._made = 0
+        self.ids = [self.next_id() for _ in range(count)]
+        self.available_ids = list(self.ids)
+        self.unavailable: set[int] = set()
+        self.left: set[int] = set()
+
+    def next_id(self) -> int:
+        """Make the id of one more guild; it is greater than all before."""
+        self._made += 1
+        return snowflake(FIRST_GUILD_MS + self._made - 1, self._rng.getrandbits(LOW_BITS))
+
+    def has(self, guild_id: int) -> bool:
+        return _holds(self.ids, guild_id)
+
+    def available(self, guild_id: int) -> bool:
+        return _holds(self.available_ids, guild_id)
+
+    def add(self, guild_id: int) -> None:
+        """Join a guild, for the first time or again."""
+        insort(self.ids, guild_id)
+        insort(self.available_ids, guild_id)
+        self.left.discard(guild_id)
+
+    def remove(self, guild_id: int) -> None:
+        self.ids.remove(guild_id)
+        if self.available(guild_id):
+            self.available_ids.remove(guild_id)
+        self.unavailable.discard(guild_id)
+        self.left.add(guild_id)
+
+    def set_available(self, guild_id: int, *, available: bool) -> None:
+        if available:
+            self.unavailable.discard(guild_id)
+            insort(self.available_ids, guild_id)
+        else:
+            self.unavailable.add(guild_id)
+            self.available_ids.remove(guild_id)
 
     def of_shard(self, shard_id: int, shard_count: int) -> list[int]:
         return [guild_id for guild_id in self.ids if shard_of(guild_id, shard_count) == shard_id]
 
-    def creation(self, guild_id: int) -> EventDraft:
-        """Give the initial GUILD_CREATE: the same for every session, but for its number."""
+    def arrival(self, guild_id: int) -> EventDraft:
+        """Give what a new session hears of a guild: GUILD_CREATE, or in an outage GUILD_DELETE."""
+        if guild_id in self.unavailable:
+            return self.deletion(guild_id, unavailable=True)
+        return self.creation(guild_id)
+
+    def deletion(self, guild_id: int, *, unavailable: bool) -> EventDraft:
+        """Give GUILD_DELETE: without `unavailable` the bot is no longer a member (Discord docs, Gateway events)."""
+        d: dict[str, object] = {"id": str(guild_id)} | ({"unavailable": True} if unavailable else {})
+        return EventDraft("GUILD_DELETE", guild_id, d, number_position=1)
+
+    def creation(self, guild_id: int, *, new: bool = False) -> EventDraft:
+        """Give GUILD_CREATE: the same for every session, but for its number. A `new` guild has no `unavailable`."""
         rng = Random(f"guild/{self._seed}/{guild_id}")  # noqa: S311 - as above
-        return draft_event(rng, "GUILD_CREATE", guild_id, self._guild(rng, guild_id))
+        guild = self._guild(rng, guild_id)
+        if new:
+            del guild["unavailable"]
+        return draft_event(rng, "GUILD_CREATE", guild_id, guild)
 
     def _guild(self, rng: Random, guild_id: int) -> dict[str, object]:
         users = [user(rng) for _ in range(rng.randint(_MIN_MEMBERS, _MAX_MEMBERS))]
         users.append(bot_user(self._application_id))
         members = [member(rng, each) for each in users]
-        return {
-            "name": f"Guild {guild_id >> _LOW_BITS}",
-            "roles": [_role(guild_id + index, name, index) for index, name in enumerate(_ROLES)],
-            "channels": [_channel(guild_id + index, name, kind) for index, (name, kind) in enumerate(_CHANNELS)],
+        owner_id = users[0]["id"]
+        member_count = len(members) if self._members is None else self._members
+        return guild_settings(rng, owner_id) | {
+            "name": f"Guild {guild_id >> LOW_BITS}",
+            "roles": [role(guild_id + index, name, index) for index, name in enumerate(_ROLES)],
+            "channels": [channel(guild_id + index, name, kind) for index, (name, kind) in enumerate(_CHANNELS)],
             "members": members,
-            "threads": [{"id": str(guild_id + 90), "guild_id": str(guild_id), "parent_id": str(guild_id), "type": 11}],
+            "threads": [
+                thread(guild_id + 90, str(guild_id), owner_id, "a thread") | {"guild_id": str(guild_id)},
+            ],
             "presences": [],
             "voice_states": [],
             "stage_instances": [],
             "guild_scheduled_events": [],
             "soundboard_sounds": [],
-            "emojis": [{"id": str(guild_id + 70 + n), "name": f"emoji{n}", "animated": False} for n in range(6)],
-            "stickers": [],
-            "features": ["COMMUNITY", "NEWS"],
-            "owner_id": users[0]["id"],
-            "member_count": len(members),
-            "large": False,
+            "embedded_activities": [],
+            "emojis": [emoji(guild_id + 70 + n, f"emoji{n}") for n in range(6)],
+            "member_count": member_count,
+            "large": member_count > _LARGE,
+            "lazy": True,
             "joined_at": "2021-03-14T15:09:26.535000+00:00",
-            "preferred_locale": "en-US",
-            "premium_tier": rng.randint(0, 3),
-            "verification_level": rng.randint(0, 4),
             "system_channel_id": str(guild_id),
             "id": str(guild_id),
             "unavailable": False,
         }
 
 
-def user(rng: Random) -> dict[str, object]:
-    user_id = snowflake(_FIRST_GUILD_MS + rng.getrandbits(34), rng.getrandbits(_LOW_BITS))
-    return {
-        "username": f"user_{user_id % 100_000}",
-        "public_flags": 0,
-        "id": str(user_id),
-        "global_name": None,
-        "discriminator": "0",
-        "avatar": f"{rng.getrandbits(128):032x}",
-    }
-
-
-def bot_user(application_id: int) -> dict[str, object]:
-    return {
-        "verified": True,
-        "username": "Simulated",
-        "mfa_enabled": True,
-        "id": str(application_id),
-        "global_name": None,
-        "flags": 0,
-        "email": None,
-        "discriminator": "0000",
-        "bot": True,
-        "avatar": None,
-    }
-
-
-def member(rng: Random, of_user: dict[str, object]) -> dict[str, object]:
-    return {
-        "user": of_user,
-        "roles": [],
-        "nick": None,
-        "mute": False,
-        "joined_at": f"2022-0{rng.randint(1, 9)}-1{rng.randint(0, 9)}T12:00:00.000000+00:00",
-        "flags": 0,
-        "deaf": False,
-    }
-
-
-def _role(role_id: int, name: str, position: int) -> dict[str, object]:
-    return {
-        "id": str(role_id),
-        "name": name,
-        "position": position,
-        "permissions": _EVERYONE_PERMISSIONS,
-        "color": 0,
-        "hoist": False,
-        "managed": False,
-        "mentionable": False,
-        "flags": 0,
-    }
-
-
-def _channel(channel_id: int, name: str, kind: int) -> dict[str, object]:
-    return {
-        "id": str(channel_id),
-        "name": name,
-        "type": kind,
-        "position": 0,
-        "permission_overwrites": [{"id": str(channel_id), "type": 0, "allow": "0", "deny": "2048"}],
-        "last_message_id": str(channel_id + 1),
-        "topic": None,
-        "nsfw": False,
-        "flags": 0,
-    }
+def _holds(ids: list[int], guild_id: int) -> bool:
+    index = bisect_left(ids, guild_id)
+    return index < len(ids) and ids[index] == guild_id

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 
 class SplitInto(Enum):
@@ -29,4 +30,4 @@ def in_parts(data: bytes, parts: int) -> list[bytes]:
     """Cut into `parts` pieces of nearly the same size, none of them empty; fewer if there are fewer bytes."""
     count = max(1, min(parts, len(data)))
     bounds = [len(data) * index // count for index in range(count + 1)]
-    return [data[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(bounds)]

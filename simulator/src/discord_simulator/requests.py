@@ -115,11 +115,30 @@ def read_object(d: Any, of: str) -> dict[str, Any]:
 
 
 def read_guild_id(fields: dict[str, Any]) -> int:
-    """Read the snowflake string `guild_id`, or raise `RuleBreachError` 4002."""
-    text = fields.get("guild_id")
-    if isinstance(text, str) and text.isascii() and text.isdecimal() and int(text) <= _INT64_MAX:
-        return int(text)
-    raise _undecodable(f"`guild_id` is a snowflake in a string, not {text!r}")
+    """Read the snowflake `guild_id`, or raise `RuleBreachError` 4002."""
+    return _snowflake("guild_id", fields.get("guild_id"))
+
+
+def read_guild_ids(fields: dict[str, Any]) -> list[int]:
+    """Read the snowflakes in `guild_ids`, or raise `RuleBreachError` 4002."""
+    return [_snowflake("guild_ids", given) for given in read_list(fields, "guild_ids")]
+
+
+def read_list(fields: dict[str, Any], name: str) -> list[Any]:
+    """Read the list `name`, or raise `RuleBreachError` 4002."""
+    given = fields.get(name)
+    if not isinstance(given, list):
+        raise _undecodable(f"`{name}` is a list, not {given!r}")
+    return given
+
+
+def _snowflake(name: str, given: Any) -> int:
+    """Discord takes a snowflake as a number as well as in a string: discord.py sends numbers."""
+    if isinstance(given, str) and given.isascii() and given.isdecimal():
+        given = int(given)
+    if _is_int(given) and 0 <= given <= _INT64_MAX:
+        return given
+    raise _undecodable(f"`{name}` wants snowflakes, not {given!r}")
 
 
 def _undecodable(detail: str) -> RuleBreachError:

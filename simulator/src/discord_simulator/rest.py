@@ -1,5 +1,6 @@
-"""GET /api/v10/gateway/bot and GET /api/v10/gateway: all of Discord's REST that a gateway client needs."""
+"""GET /api/v10/gateway/bot, GET /api/v10/gateway and what libraries ask about the bot itself before they connect."""
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -7,7 +8,8 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from discord_simulator.conditions import RestAnswer, RestFault
-from discord_simulator.discord import Discord
+from discord_simulator.discord import APPLICATION_ID, Discord
+from discord_simulator.own_account import current_application, current_user
 
 API_PATH = "/api/v10"
 REQUESTS_PER_WINDOW = 50  # Discord docs, Rate limits: global limit, 50 requests in a second
@@ -32,23 +34,43 @@ class Rest:
         app = web.Application()
         app.router.add_get(f"{API_PATH}/gateway", self._gateway)
         app.router.add_get(f"{API_PATH}/gateway/bot", self._gateway_bot)
+        app.router.add_get(f"{API_PATH}/users/@me", self._user)
+        for path in ("applications/@me", "oauth2/applications/@me"):
+            app.router.add_get(f"{API_PATH}/{path}", self._application)
         return app
 
     async def _gateway(self, request: web.Request) -> web.Response:
-        return web.json_response({"url": self._url(request)})
+        return _json({"url": self._url(request)})
 
     async def _gateway_bot(self, request: web.Request) -> web.Response:
         now = self._clock()
-        within_limit = self._count(now)
-        headers = self._rate_limit_headers(now)
+        refusal = self._refusal(request, now)
         fault = self._discord.conditions.next_rest_fault()
         if fault is not None:
-            return _faulty(fault, headers)
+            return _faulty(fault, self._rate_limit_headers(now))
+        return refusal or self._success(self._body(request, now), now)
+
+    async def _user(self, request: web.Request) -> web.Response:
+        now = self._clock()
+        return self._refusal(request, now) or self._success(current_user(APPLICATION_ID), now)
+
+    async def _application(self, request: web.Request) -> web.Response:
+        now, settings = self._clock(), self._discord.settings
+        body = current_application(APPLICATION_ID, settings.guilds, settings.seed)
+        return self._refusal(request, now) or self._success(body, now)
+
+    def _refusal(self, request: web.Request, now: float) -> web.Response | None:
+        """Count the request; give 429 or 401 where it is not to be answered."""
+        within_limit = self._count(now)
+        headers = self._rate_limit_headers(now)
         if not within_limit:
             return _too_many(self._requests[0] + _WINDOW_S - now, headers)
         if not self._authorized(request):
-            return web.json_response(_UNAUTHORIZED, status=401, headers=headers)
-        return web.json_response(self._body(request, now), headers=headers)
+            return _json(_UNAUTHORIZED, status=401, headers=headers)
+        return None
+
+    def _success(self, body: dict[str, object], now: float) -> web.Response:
+        return _json(body, headers=self._rate_limit_headers(now))
 
     def _body(self, request: web.Request, now: float) -> dict[str, object]:
         budget = self._discord.budget
@@ -98,7 +120,7 @@ def _faulty(fault: RestFault, headers: dict[str, str]) -> web.Response:
     if fault.status == _TOO_MANY:
         return _too_many(fault.retry_after, headers)
     if fault.status == web.HTTPUnauthorized.status_code:
-        return web.json_response(_UNAUTHORIZED, status=fault.status, headers=headers)
+        return _json(_UNAUTHORIZED, status=fault.status, headers=headers)
     return web.Response(status=fault.status, text="upstream connect error", content_type="text/plain")
 
 
@@ -106,4 +128,9 @@ def _too_many(retry_after: float, headers: dict[str, str]) -> web.Response:
     """Discord docs, Rate limits: exceeding a rate limit. `retry_after` is in seconds, with a fraction."""
     body = {"message": "You are being rate limited.", "retry_after": round(retry_after, 3), "global": True}
     more = {"Retry-After": str(max(1, round(retry_after))), "X-RateLimit-Scope": "global", "X-RateLimit-Global": "true"}
-    return web.json_response(body, status=429, headers=headers | more)
+    return _json(body, status=429, headers=headers | more)
+
+
+def _json(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Answer as Discord does, with a content type that is bare: discord.py takes one with a charset for text."""
+    return web.Response(body=json.dumps(body).encode(), status=status, headers=headers, content_type="application/json")

@@ -93,6 +93,12 @@ class Session:
             raise ReplayOverflowError
         return [event.payload(number) for number, event in self._replay if number > seq]
 
+    def tamper(self, seed: int) -> Tampering:
+        """Give what is done to its events on purpose, to be changed."""
+        if self.tampering is None:
+            self.tampering = Tampering(f"{seed}/{self.id}")
+        return self.tampering
+
     def overflow(self) -> None:
         """Lose the replay buffer for good: no Resume can succeed any more."""
         self._replay_lost = True

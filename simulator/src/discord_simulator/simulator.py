@@ -6,26 +6,29 @@ The command and the tests use the same class.
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
 from discord_simulator.certificates import Certificates
-from discord_simulator.conditions import RestFault
 from discord_simulator.control import Control
 from discord_simulator.discord import Discord
+from discord_simulator.fault_requests import read_fault
 from discord_simulator.faults import Fault
 from discord_simulator.gateway import Gateway
-from discord_simulator.ledger import Incident, Ledger
+from discord_simulator.journal import LogJournal
+from discord_simulator.ledger import Ledger
 from discord_simulator.listeners import Addresses, Listeners
 from discord_simulator.rest import Rest
 from discord_simulator.scenario import Scenario
-from discord_simulator.settings import Burst, LoadSettings, SimulatorSettings
+from discord_simulator.settings import Burst, LifeRates, LoadSettings, SimulatorSettings, StoryShares
+from discord_simulator.timeline import read_timeline
 
 _TICK_S = 0.01
+_USUAL_STORIES = StoryShares()
 _log = structlog.get_logger("discord_simulator")
 
 
@@ -48,7 +51,7 @@ class Simulator:
         self.settings = settings or SimulatorSettings()
         self._certificates = Certificates(self.settings.tls_names)
         self.ca_pem = self._certificates.ca_pem
-        self._discord = Discord(self.settings, _report)
+        self._discord = Discord(self.settings, LogJournal())
         self._scenario = Scenario(self._discord)
         self._gateway = Gateway(self._discord, self.clock)
         self._exit = contextlib.AsyncExitStack()
@@ -90,6 +93,11 @@ class Simulator:
         return self._scenario.describe_sessions()
 
     @property
+    def connections_made(self) -> Mapping[str, int]:
+        """How many gateway connections asked for each transport compression, "none" among them."""
+        return self._gateway.connections_made
+
+    @property
     def ready_sessions(self) -> int:
         """How many connected sessions have got all their guilds."""
         return self._discord.ready_sessions()
@@ -104,9 +112,21 @@ class Simulator:
         events: int | None = None,
         mix: Mapping[str, float] | None = None,
         burst: Burst | None = None,
+        look_alikes: float = 0.0,
+        stories: StoryShares = _USUAL_STORIES,
+        life: LifeRates | None = None,
     ) -> None:
         """Send load from now on; fields as in `LoadSettings`. Raises `LoadRunningError`, or `MixError`."""
-        settings = LoadSettings(rate=rate, duration=duration, events=events, mix=mix, burst=burst)
+        settings = LoadSettings(
+            rate=rate,
+            duration=duration,
+            events=events,
+            mix=mix,
+            burst=burst,
+            look_alikes=look_alikes,
+            stories=stories,
+            life=life,
+        )
         self._scenario.start_load(settings, self.clock())
 
     def stop_load(self) -> None:
@@ -132,11 +152,25 @@ class Simulator:
 
     def fail_gateway_bot(self, status: int, *, times: int = 1, retry_after: float = 1.0) -> None:
         """Let the next answers of GET /gateway/bot be errors; `retry_after` in seconds goes with a 429."""
-        self._discord.conditions.gateway_bot = RestFault(status=status, times=times, retry_after=retry_after)
+        self.fault("gateway-bot", status=status, times=times, retry_after=retry_after)
 
     def change_rules(self, **changes: int) -> None:
-        """Change `shards`, `max_concurrency` or `remaining` from now on."""
-        self._scenario.change_rules(changes, self.clock())
+        """Change `shards`, `max_concurrency`, `remaining` or `granted_intents` from now on."""
+        self.fault("rules", **changes)
+
+    def fault(self, fault: str, **fields: Any) -> dict[str, object]:
+        """Do a fault, named and described as in POST /faults; give the sessions or guilds it met.
+
+        Raises `WrongInputError`, or `UnknownTargetError`.
+        """
+        return self._scenario.inject(read_fault({"fault": fault} | fields), self.clock())
+
+    def play(self, timeline: Sequence[Mapping[str, Any]]) -> None:
+        """Let faults happen by a script, counted from now: `[{"at": 1.5, "fault": "drop", ...}, ...]`.
+
+        Raises `WrongInputError` before anything happens.
+        """
+        self._scenario.play(read_timeline(timeline), self.clock())
 
     # Insides
 
@@ -174,15 +208,3 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-def _report(incident: Incident, violation: bool) -> None:  # noqa: FBT001 - the shape of Discord's callback
-    log = _log.warning if violation else _log.info
-    log(
-        "rule broken" if violation else "incident",
-        rule=incident.rule,
-        code=incident.code,
-        detail=incident.detail,
-        shard=list(incident.shard) if incident.shard else None,
-        session_id=incident.session_id,
-    )

@@ -125,7 +125,7 @@ class Tampering:
 
 def _vary(event: Event, variation: Variation, seed: str, random: Random) -> Event:
     d = msgspec.json.decode(event.body)
-    d |= {name: f"{seed}/{event.number}" for name in variation.fields}
+    d |= dict.fromkeys(variation.fields, f"{seed}/{event.number}")
     return event.with_body(msgspec.json.encode(_shuffled(d, random) if variation.key_order else d))
 
 

@@ -1,7 +1,7 @@
 """What a user wrote and the simulator cannot take: told with the field, the problem, and what is allowed there."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -10,14 +10,11 @@ InputT = TypeVar("InputT")
 
 
 class WrongInputError(ValueError):
-    """`field` is a dotted path, empty for the whole; `allowed` is text, or such text by field where none is named."""
+    """`field` is a dotted path, empty for the whole; `allowed` is text, or text by field where none is named."""
 
-    def __init__(self, field: str, problem: str, allowed: str | dict[str, str]) -> None:
-        named = f"{field}: " if field else ""
-        written = (
-            allowed if isinstance(allowed, str) else "; ".join(f"{name}: {text}" for name, text in allowed.items())
-        )
-        super().__init__(f"{named}{problem}; allowed: {written or 'nothing'}")
+    def __init__(self, field: str, problem: str, allowed: str | Mapping[str, str]) -> None:
+        where = f"{field}: " if field else ""
+        super().__init__(f"{where}{problem}; allowed: {_in_words(allowed)}")
         self.field = field
         self.problem = problem
         self.allowed = allowed
@@ -26,6 +23,10 @@ class WrongInputError(ValueError):
         """Give it as the control API answers it, ready for JSON."""
         return {"field": self.field, "error": self.problem, "allowed": self.allowed}
 
+    def inside(self, place: str) -> "WrongInputError":
+        """Give the same error for an object that stands at `place` in something larger."""
+        return WrongInputError(f"{place}.{self.field}" if self.field else place, self.problem, self.allowed)
+
 
 class Input(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """What a user may write, as an object. `allowed` says of each field what may stand there."""
@@ -33,7 +34,7 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     allowed: ClassVar[dict[str, str]] = {}
 
 
-def checked(read: Callable[[], InputT], allowed: dict[str, str]) -> InputT:
+def checked(read: Callable[[], InputT], allowed: Mapping[str, str]) -> InputT:
     """Run a msgspec decoder; raises `WrongInputError` for what it refuses."""
     try:
         return read()
@@ -41,3 +42,9 @@ def checked(read: Callable[[], InputT], allowed: dict[str, str]) -> InputT:
         named = re.search(r"`\$\.(\w+)|field `(\w+)`", str(error))
         field = next(filter(None, named.groups()), "") if named else ""
         raise WrongInputError(field, str(error), allowed.get(field, allowed)) from error
+
+
+def _in_words(allowed: str | Mapping[str, str]) -> str:
+    if isinstance(allowed, str):
+        return allowed
+    return "; ".join(f"{name}: {text}" for name, text in allowed.items()) or "no fields"

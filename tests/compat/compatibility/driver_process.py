@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from compatibility.toolchains import Toolchains
+
 from discord_simulator import Delivery, Simulator
 
 DRIVERS = Path(__file__).parents[1] / "drivers"
@@ -74,8 +75,11 @@ class Driver:
                 async for _ in self._changes():
                     if condition():
                         return
+                    if self.of("crashed") or self._process.returncode is not None:
+                        break
         except TimeoutError:
             raise AssertionError(f"not within {PATIENCE_S:g} s: {what}\n{self.transcript()}") from None
+        raise AssertionError(f"the program ended before this: {what}\n{self.transcript()}")
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["kind"] == kind]

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import sys
+import traceback
 from importlib.metadata import version
 
 CONFIG = json.loads(sys.argv[1])
@@ -67,7 +68,7 @@ class Driver(discord.AutoShardedClient):
         shard = self.shard_of[task]
         for payload in self.waiting.pop(task, []):
             d = payload["d"]
-            guild = d.get("id") if payload["t"] in {"GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE"} else d.get("guild_id")
+            named_itself = payload["t"] in {"GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE"}
             tell(
                 kind="dispatch",
                 number=d["event_number"],
@@ -75,7 +76,7 @@ class Driver(discord.AutoShardedClient):
                 shard=shard,
                 session=self.session_of[shard],
                 seq=payload["s"],
-                guild=guild,
+                guild=d.get("id" if named_itself else "guild_id"),
             )
 
     async def obey(self, order: dict[str, object]) -> None:
@@ -92,17 +93,18 @@ async def follow_orders(driver: Driver) -> None:
 
 
 async def main() -> None:
-    handler = TellErrors(logging.ERROR)
-    logging.getLogger().addHandler(handler)
+    logging.getLogger().addHandler(TellErrors(logging.ERROR))
     tell(kind="library", version=version("discord.py"))
-    driver = Driver()
-    async with driver:
-        orders = asyncio.create_task(follow_orders(driver))
+    async with Driver() as driver, asyncio.TaskGroup() as tasks:
+        orders = tasks.create_task(follow_orders(driver))
         try:
             await driver.start(CONFIG["token"])
         except discord.DiscordException as error:
             tell(kind="refused", report=type(error).__name__, code=getattr(error, "code", None), text=str(error))
-        orders.cancel()
+            orders.cancel()
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except Exception:  # noqa: BLE001 - whatever it is, the test has to hear of it
+    tell(kind="crashed", error=traceback.format_exc())

@@ -287,11 +287,13 @@ class TakingSink:
         self.error = None
         self.closed = False
 
-    async def deliver(self, events, attempt):
-        await asyncio.sleep(0.01)
-        if self.error is not None:
-            raise self.error
-        self.delivered += [event.seq for event in events]
+    def submit(self, batch, done):
+        asyncio.get_running_loop().call_later(0.01, self._take, batch, done)
+
+    def _take(self, batch, done):
+        if self.error is None:
+            self.delivered += [event.seq for event in batch.events]
+        done(batch, self.error)
 
     async def close(self):
         self.closed = True

@@ -22,14 +22,32 @@ class FakeSink:
         self.under_way = 0
         self.most_under_way = 0
         self.closed = False
+        self._tasks = set()
 
-    async def deliver(self, events, attempt):
+    def submit(self, batch, done):
+        if isinstance(outcome := self.answer(batch.events), Exception) and not isinstance(outcome, SinkError):
+            raise outcome
+        task = asyncio.get_running_loop().create_task(self._deliver(batch, outcome, done))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, batch, outcome, done):
+        try:
+            await self._take(batch.events, batch.attempt, outcome)
+        except SinkError as error:
+            done(batch, error)
+        except asyncio.CancelledError:
+            done(batch, SinkError("closed"))
+            raise
+        else:
+            done(batch, None)
+
+    async def _take(self, events, attempt, outcome):
         loop = asyncio.get_running_loop()
         self.calls.append((loop.time(), [event.seq for event in events], attempt))
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            outcome = self.answer(events)
             await asyncio.sleep(outcome if isinstance(outcome, float) else 0.01)
             if isinstance(outcome, Exception):
                 raise outcome
@@ -39,6 +57,9 @@ class FakeSink:
 
     async def close(self):
         self.closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class Rig:

@@ -158,15 +158,29 @@ class FakeOutlet:
         return [payload for payload in self.sent if payload["t"] == event_type]
 
 
+class FakeJournal:
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def incident(self, incident, *, violation):
+        self.told.append(f"{'rule broken' if violation else 'incident'}: {incident.rule}")
+
+    def fault(self, fault):
+        self.told.append(f"fault: {fault.request['fault']}")
+
+    def session(self, session, what):
+        self.told.append(f"session {what}")
+
+
 class World:
     """A `Discord` and connections to it, on a clock that the test turns."""
 
     def __init__(self, **settings):
         defaults = {"guilds": 8, "seed": 1}
-        self.reports = []
-        self.discord = Discord(
-            SimulatorSettings(**(defaults | settings)), lambda incident, _violation: self.reports.append(incident)
-        )
+        self.journal = FakeJournal()
+        self.discord = Discord(SimulatorSettings(**(defaults | settings)), self.journal)
         self.now = 0.0
 
     def connect(self):

@@ -11,9 +11,10 @@ from discord_simulator import PortUnavailableError, Simulator, SimulatorSettings
 
 def test_the_public_names_are_these():
     assert sorted(discord_simulator.__all__) == [
-        "Account", "Burst", "DEFAULT_TOKEN", "Delivery", "EventRow", "Fault", "Incident", "Ledger", "LiveResume",
-        "LoadRunningError", "LoadSettings", "MixError", "PortUnavailableError", "Simulator", "SimulatorSettings",
-        "UnknownTargetError", "settle",
+        "Account", "Burst", "DEFAULT_TOKEN", "Delivery", "EventRow", "Fault", "FaultRecord", "FullShards", "Incident",
+        "InterferenceRow", "Ledger", "LifeRates", "LiveResume", "LoadRunningError", "LoadSettings", "MixError",
+        "PortUnavailableError", "Simulator", "SimulatorSettings", "StoryShares", "Timeline", "UnknownTargetError",
+        "WrongInputError", "load_timeline", "number_by_key", "read_timeline", "settle",
     ]  # fmt: skip
     assert all(hasattr(discord_simulator, name) for name in discord_simulator.__all__)
 

@@ -79,7 +79,24 @@ async def test_a_client_can_work_with_it_and_the_log_tells_the_rule_it_broke(com
     assert [payload["t"] for payload in guilds] == ["GUILD_CREATE"] * 3
     assert [payload["d"]["event_number"] for payload in load] == list(range(5, 55))
     assert '"rule": "already-authenticated"' in log
+    assert '"event": "session begun"' in log
     assert "secret-token" not in log
+
+
+async def test_rules_and_numbers_are_chosen_by_options(command, connect):
+    _, addresses = await asyncio.to_thread(
+        command, "--shard-multiple", "2", "--no-event-numbers", "--guild-members", "60", "--guilds", "2",
+        "--live-resume", "refuse", "--full-shards", "block",
+    )  # fmt: skip
+    refused = await connect(type("Addresses", (), addresses))
+    await refused.send(2, {"token": "simulator-token", "intents": 1, "properties": {}, "shard": [0, 1]})
+    assert await refused.closed() == 4010
+
+    client = await connect(type("Addresses", (), addresses))
+    ready, (created,) = await client.identify((1, 2), guilds=1)
+
+    assert "event_number" not in ready["d"] | created["d"]
+    assert created["d"]["member_count"] == 60
 
 
 def test_a_port_that_is_taken_is_one_line_and_exit_code_2(command):
@@ -101,6 +118,29 @@ def test_a_file_that_cannot_be_written_is_one_line_and_exit_code_2(command, tmp_
     assert process.returncode == 2
     assert log.count("\n") == 1
     assert "nowhere" in log
+
+
+def test_a_wrong_timeline_is_told_with_its_field_and_exit_code_2(command, tmp_path):
+    timeline = tmp_path / "timeline.yaml"
+    timeline.write_text("- {at: 1, fault: drop, share: 3}\n")
+    process, _ = command("--timeline", str(timeline))
+    _, log = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 2
+    assert "[0].share" in log
+    assert "above 0, up to 1" in " ".join(log.split())
+
+
+async def test_a_timeline_runs_when_the_sessions_are_ready(command, connect, tmp_path):
+    timeline = tmp_path / "timeline.yaml"
+    timeline.write_text("- {at: 0, fault: close, code: 4009}\n")
+    _, addresses = await asyncio.to_thread(
+        command, "--guilds", "2", "--timeline", str(timeline), "--start-timeline-after", "1"
+    )
+    client = await connect(type("Addresses", (), addresses))
+    await client.identify(guilds=2)
+
+    assert await client.closed() == 4009
 
 
 def test_help_teaches_with_an_example():

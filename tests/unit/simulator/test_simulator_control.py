@@ -38,7 +38,8 @@ async def test_a_load_runs_and_shows_in_the_ledger(control, connect, eventually)
     assert ledger["events"][-1][3:] == ["load", [[client.session_id, 59]]]
     assert ledger["sessions"][client.session_id]["shard"] == [0, 1]
     assert (ledger["identifies"], ledger["resumes"], ledger["violations"]) == (1, 0, [])
-    del ledger["events"]
+    assert ledger["interferences"] == []
+    del ledger["events"], ledger["interferences"]
     assert await call("GET", "/ledger/summary") == (200, ledger)
 
 
@@ -99,7 +100,9 @@ async def test_rules_change_while_it_runs(control):
 
     answer = await call("POST", "/rules", {"shards": 32, "max_concurrency": 16, "remaining": 500})
 
-    assert answer == (200, {"shards": 32, "max_concurrency": 16, "remaining": 500})
+    assert answer == (
+        200, {"shards": 32, "max_concurrency": 16, "remaining": 500, "granted_intents": 53_608_447},
+    )  # fmt: skip
     async with (
         aiohttp.ClientSession(headers={"Authorization": "Bot simulator-token"}) as http,
         http.get(f"{simulator.rest_url}/gateway/bot") as bot,
@@ -117,14 +120,70 @@ async def test_gateway_bot_fails_on_request(control):
         assert answer.status == 502
 
 
+async def test_faults_are_injected_listed_and_explained_in_the_ledger(control, connect):
+    simulator, call = control
+    client = await connect(simulator)
+    await client.identify(guilds=8)
+
+    answer = await call("POST", "/faults", {"fault": "drop", "target": "0/1", "count": 1})
+    assert answer == (200, {"sessions": [client.session_id]})
+    simulator.start_load(1000, events=2)
+    (arrived,) = await client.receive_many(1)
+
+    _, faults = await call("GET", "/faults")
+    assert [done["request"]["fault"] for done in faults["done"]] == ["drop"]
+    assert "share" in faults["known"]["drop"]
+    _, ledger = await call("GET", "/ledger")
+    assert ledger["interferences"] == [[arrived["d"]["event_number"] - 1, client.session_id, "dropped"]]
+    assert ledger["faults"] == faults["done"]
+
+
+async def test_a_fault_on_nobody_is_404_unless_it_is_on_all(control):
+    _, call = control
+
+    assert (await call("POST", "/faults", {"fault": "reconnect", "target": "0/9"}))[0] == 404
+    assert await call("POST", "/faults", {"fault": "reconnect"}) == (200, {"sessions": []})
+
+
+async def test_a_load_brings_guilds_links_and_look_alikes(control, connect):
+    simulator, call = control
+    client = await connect(simulator)
+    await client.identify(guilds=8)
+    mix = {"MESSAGE_CREATE": 1, "MESSAGE_UPDATE": 1, "TYPING_START": 1}
+    life = {"joins": 1000}
+
+    body = {"rate": 1000, "events": 200, "mix": mix, "life": life, "links": 1, "edits": 1, "look_alikes": 1}
+    assert (await call("POST", "/load", body))[0] == 200
+    await simulator.wait_load_done()
+
+    assert len(simulator.guild_ids) > 100
+    payloads = await client.receive_many(250)
+    assert any("https://" in str(payload["d"].get("content")) for payload in payloads)
+
+
+async def test_a_timeline_is_played(control, eventually):
+    simulator, call = control
+
+    answer = await call("POST", "/timeline", [{"at": 0.05, "fault": "heal"}, {"at": 0, "fault": "heal"}])
+
+    assert answer == (200, {"faults": 2, "end": 0.05})
+    await eventually(lambda: len(simulator.ledger.faults) == 2)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field", "allowed"),
     [
+        ("/faults", {"fault": "explode"}, "fault", "half-open"),
+        ("/faults", {"fault": "drop", "share": 7}, "share", "up to 1"),
+        ("/faults", ["drop"], "", ""),
+        ("/timeline", [{"at": 1, "fault": "drop", "share": 7}], "[0].share", "up to 1"),
         ("/load", {"rate": 0}, "rate", "above 0"),
         ("/load", {}, "rate", "above 0"),
         ("/load", {"rate": 1, "mix": {"NOPE": 1}}, "mix", "MESSAGE_CREATE"),
         ("/load", {"rate": 1, "burst": {"every": 0, "size": 1}}, "burst", "every"),
         ("/load", {"rat": 1}, "rat", "rate"),
+        ("/load", {"rate": 1, "look_alikes": 2}, "look_alikes", "from 0 to 1"),
+        ("/load", {"rate": 1, "life": {"joins": -1}}, "life", "outage_seconds"),
         ("/sessions/0/1/kill", {"how": "gently"}, "how", "tcp-reset"),
         ("/sessions/0/1/kill", {"how": "close", "code": 99}, "code", "1000"),
         ("/sessions/0/1/delay", {"seconds": -1}, "seconds", "0 to 3600"),

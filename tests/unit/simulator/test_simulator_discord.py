@@ -220,6 +220,20 @@ def test_load_begins_by_itself_when_enough_sessions_are_ready(world):
     assert scenario.describe_load() == {"running": False, "done": True, "published": 10, "total": 10}
 
 
+def test_the_journal_tells_the_life_of_a_session_step_by_step(world):
+    here = world()
+    session, connection, _ = here.new_session()
+    connection.lost(None, here.now)
+    connection, _ = here.connect()
+    here.resume(connection, session.id, session.seq)
+    here.identify(connection)
+
+    assert here.journal.told == [
+        "session begun", "session disconnected", "session resumed", "rule broken: already-authenticated",
+        "session ended",
+    ]  # fmt: skip
+
+
 def test_there_is_one_load_at_a_time(world):
     scenario = Scenario(world().discord)
     scenario.start_load(LoadSettings(rate=1), 0.0)

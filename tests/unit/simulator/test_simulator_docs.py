@@ -1,9 +1,13 @@
-"""The worked example of docs/simulator.md does what the page shows."""
+"""docs/simulator.md is true: its worked example does what it shows, and every fault and request stands in it."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from discord_simulator import Simulator, load_timeline
+from discord_simulator.control import Control
+from discord_simulator.fault_requests import catalogue
 
 PAGE = Path(__file__).parents[3] / "docs" / "simulator.md"
 
@@ -15,7 +19,7 @@ def findings(report):
 
 def test_the_worked_example_proves_one_bot_careful_and_one_careless(tmp_path):
     page = PAGE.read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
     careful_shown, careless_shown = re.findall(r"bot\.py(?: --careless)?\n(sent .*?)(?=\n\$|\n```)", page, re.DOTALL)
     script = tmp_path / "bot.py"
     script.write_text(code, encoding="utf-8")
@@ -31,3 +35,37 @@ def test_the_worked_example_proves_one_bot_careful_and_one_careless(tmp_path):
     assert careless["lost"] > 50
     assert findings(careless_shown)["lost"] > 50
     assert careless["delivered"] == 1000 - careless["lost"]
+
+
+def rows(page, header):
+    """Give the first cells of the table under a header."""
+    table = page.split(header)[1].split("\n\n")[0]
+    return [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+
+
+def test_every_fault_stands_in_the_table_with_its_fields():
+    page = PAGE.read_text(encoding="utf-8")
+
+    assert sorted(rows(page, "| fault | fields |")) == sorted(f"`{fault}`" for fault in catalogue())
+
+
+def test_every_request_of_the_control_api_stands_in_the_table():
+    simulator = Simulator()
+    routes = Control(simulator._scenario, simulator.clock).application().router.routes()
+    served = {f"{route.method} {route.resource.canonical}" for route in routes if route.method != "HEAD"}
+
+    documented = {
+        f"{method} {path}"
+        for cell in rows(PAGE.read_text(encoding="utf-8"), "| request | does |")
+        for path in re.findall(r"/[^`,]+", cell.replace("{id or 0/4}", "{target}"))
+        for method in re.findall(r"[A-Z]{3,}", cell)
+    }
+    assert documented == served
+
+
+def test_the_timeline_of_the_page_can_be_played(tmp_path):
+    (code,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    timeline = tmp_path / "timeline.yaml"
+    timeline.write_text(code, encoding="utf-8")
+
+    assert [at for at, _ in load_timeline(timeline).entries] == [2, 5, 8, 10, 12, 30]

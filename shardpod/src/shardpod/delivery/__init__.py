@@ -4,13 +4,14 @@ from .acknowledgements import Acknowledgements
 from .delivery import Delivery
 from .http_sink import HttpSink
 from .lanes import Batch, LaneQueue, Ordering, Overflow
-from .sink import Sink, SinkError
+from .sink import Done, Sink, SinkError
 from .sink_health import SinkHealth
 
 __all__ = [
     "Acknowledgements",
     "Batch",
     "Delivery",
+    "Done",
     "HttpSink",
     "LaneQueue",
     "Ordering",

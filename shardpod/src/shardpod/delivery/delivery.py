@@ -1,4 +1,4 @@
-"""Senders carry batches from the queue to the sink, several at a time, and hold back while the sink is down."""
+"""Carries batches from the queue to the sink, several at a time, and holds back while the sink is down."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ logger = structlog.get_logger("delivery")
 
 
 class Delivery:
-    """Runs `senders` tasks until closed. `notify` has to be called when a lane became ready."""
+    """Keeps at most `senders` batches under way until closed. `notify` has to be called when a lane became ready."""
 
     def __init__(
         self, queue: LaneQueue, sink: Sink, health: SinkHealth, *, senders: int, max_batch_events: int = 1
@@ -27,82 +27,82 @@ class Delivery:
         self._sink = sink
         self._health = health
         self._max_batch_events = max_batch_events
-        self._idle: list[asyncio.Future[None]] = []
-        self._waking = False
-        self._probe = asyncio.Lock()
+        self._free = senders
+        self._sending = False
+        self._scheduled = False
+        self._probing = False
+        self._probe: Batch | None = None
+        self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._tasks = [self._loop.create_task(self._send_forever()) for _ in range(senders)]
 
     def notify(self) -> None:
-        """Wake one sender for the lanes that are ready; it wakes the next if it leaves some.
+        """A lane is ready. Single events are sent at once; batches wait for what else this wake-up brings."""
+        if self._max_batch_events == 1:
+            self._send_ready()
+        elif not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._send_ready)
 
-        It is the one that has been idle for the shortest time, for its connection is warm.
-        """
-        if self._waking:
+    def _send_ready(self) -> None:
+        """Send what is ready, as far as there are free senders; while the sink is down, see to a probe."""
+        self._scheduled = False
+        # A sink may be done within `submit`: then the loop below goes on, and must not be entered again from inside.
+        if self._sending or self._closed:
             return
-        while self._idle:
-            waiter = self._idle.pop()
-            if not waiter.done():
-                self._waking = True
-                waiter.set_result(None)
-                return
+        self._sending = True
+        while self._free and self._queue.has_ready and not self._health.down:
+            self._send()
+        self._sending = False
+        if self._health.down and self._queue.has_ready and not self._probing:
+            self._probing = True
+            self._loop.call_later(self._health.probe_delay(), self._send_probe)
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Stop sending; what is not acknowledged stays in the queue."""
+        self._closed = True
         await self._sink.close()
 
-    async def _send_forever(self) -> None:
-        while True:
-            if self._health.down:
-                sent = await self._send_as_probe()
-            else:
-                sent = await self._send_next()
-            if not sent:
-                await self._wait_for_work()
+    def _send_probe(self) -> None:
+        if self._closed:
+            return
+        if self._health.down and self._queue.has_ready:
+            self._send(probe=True)
+        else:
+            self._probing = False
+            self._send_ready()
 
-    async def _wait_for_work(self) -> None:
-        waiter = self._loop.create_future()
-        self._idle.append(waiter)
-        await waiter
-        self._waking = False
-
-    async def _send_as_probe(self) -> bool:
-        async with self._probe:
-            if not self._health.down:
-                return True
-            await asyncio.sleep(self._health.probe_delay())
-            return await self._send_next(probe=True)
-
-    async def _send_next(self, *, probe: bool = False) -> bool:
-        """Deliver one batch; false if there was none."""
+    def _send(self, *, probe: bool = False) -> None:
         batch = self._queue.take(self._max_batch_events, MAX_BATCH_BYTES)
-        if batch is None:
-            return False
-        if self._queue.has_ready and not self._health.down:
-            self.notify()
+        assert batch is not None, "only called when a lane is ready"
+        self._free -= 1
+        if probe:
+            self._probe = batch
         try:
-            await self._sink.deliver(batch.events, batch.attempt)
-        except SinkError as error:
-            self._failed(batch, error, probe=probe)
-        except asyncio.CancelledError:
-            self._queue.give_back(batch, rest=False)
-            raise
+            self._sink.submit(batch, self._done)
         except Exception as error:
             # A bug must cost neither the events, which would be busy for ever, nor the sender.
             logger.exception("the sink failed in a way it should not")
-            self._failed(batch, SinkError(f"{type(error).__name__}: {error}"), probe=probe)
-        else:
+            self._done(batch, SinkError(f"{type(error).__name__}: {error}"))
+
+    def _done(self, batch: Batch, error: SinkError | None) -> None:
+        self._free += 1
+        probe = batch is self._probe
+        if probe:
+            self._probe, self._probing = None, False
+        if error is None:
             self._acknowledged(batch)
-        return True
+        elif self._closed:
+            self._queue.give_back(batch, rest=False)
+        else:
+            self._failed(batch, error, probe=probe)
+        if self._queue.has_ready:
+            self._send_ready()
 
     def _acknowledged(self, batch: Batch) -> None:
         self.delivered += len(batch.events)
         self._queue.acknowledge(batch)
         if self._health.acknowledged():
             logger.info("the bot is back", queued=self._queue.events)
-            self.notify()
 
     def _failed(self, batch: Batch, error: SinkError, *, probe: bool) -> None:
         went_down = self._health.failed(error, probe=probe)

@@ -6,77 +6,92 @@ by httptools; here are only the connection and its one request at a time. No red
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
 from http import HTTPStatus
-from ssl import SSLContext
 from typing import cast
 
 import httptools
+import msgspec
 
-from .sink import SinkError
+from .lanes import Batch
+from .sink import Done
 
 _MAX_ANSWER_BYTES = 64 * 1024
 """An answer is a status and at most a few words; of a longer one the status counts, and it is read no further."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Request(msgspec.Struct, eq=False):
+    """A whole request as it goes over the wire, and whose it is."""
+
+    message: bytes
+    batch: Batch
+    done: Done
+
+
+class Answer(msgspec.Struct, eq=False):
     """A response. `retry_after`: the header's seconds, None without it or when it is a date."""
 
     status: int
     retry_after: float | None
-    keep_alive: bool
     body: bytes
 
 
 class HttpConnection(asyncio.Protocol):
-    """A connection that takes one request at a time. `reused`: it has answered before."""
+    """A connection that takes one request at a time.
 
-    def __init__(self) -> None:
+    Calls `on_answer(connection, request, answer)`, where a str in place of the answer says why there is none; the
+    connection may then be used again if it `is_open`. `reused` tells that it has answered before,
+    `timed_out` that its last request was not answered in time.
+    """
+
+    def __init__(self, on_answer: Callable[["HttpConnection", Request, Answer | str], None], *, timeout: float) -> None:
         self.reused = False
+        self.timed_out = False
+        self._on_answer = on_answer
+        self._timeout = timeout
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[Answer] | None = None
+        self._request: Request | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._retry_after: float | None = None
         self._head_complete = False
 
-    @classmethod
-    async def open(cls, host: str, port: int, tls: SSLContext | None) -> "HttpConnection":
-        """Connect; raises OSError."""
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(cls, host, port, ssl=tls)
-        return connection
-
     @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def request(self, message: bytes) -> Answer:
-        """Send a whole request and return its answer; raises SinkError if the connection ends before it."""
-        if not self.is_open:
-            raise SinkError("the connection was closed", unreachable=True)
-        assert self._transport is not None
-        self._answer = self._loop.create_future()
-        self._transport.write(message)
-        try:
-            answer = await self._answer
-        except asyncio.CancelledError:
-            # Its answer could still come, and must not be taken for that of the next request.
-            self.close()
-            raise
-        finally:
-            self._answer = None
-        self.reused = True
-        if not answer.keep_alive:
-            self.close()
-        return answer
+    def send(self, request: Request) -> None:
+        """Write a request; the one before must have been answered."""
+        assert self._transport is not None, "only an open connection is used"
+        self._request = request
+        self._deadline = self._loop.time() + self._timeout
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+        self._transport.write(request.message)
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
+
+    def _check_deadline(self) -> None:
+        # One timer for a connection, moved on when it fires: arming one for each request would cost as much as the
+        # rest of the request.
+        self._timer = None
+        if self._request is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+        else:
+            self.timed_out = True
+            self.close()
+            self._finish(f"no answer within {self._timeout:g} s")
 
     # asyncio.Protocol
 
@@ -87,14 +102,15 @@ class HttpConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(f"the answer is not HTTP: {error}")
             self.close()
+            self._finish(f"the answer is not HTTP: {error}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.close()
         if self._head_complete and exc is None:
             self._complete(keep_alive=False)  # a body without a length ends with the connection (RFC 9112, 6.3)
-        self._fail("the connection ended before the answer" + (f": {exc}" if exc else ""))
+        self._finish("the connection ended before the answer" + (f": {exc}" if exc else ""))
 
     # httptools.HttpResponseParser
 
@@ -106,7 +122,6 @@ class HttpConnection(asyncio.Protocol):
         self._body_bytes += len(body)
         if self._body_bytes > _MAX_ANSWER_BYTES:
             self._complete(keep_alive=False)
-            self.close()
         else:
             self._body.append(body)
 
@@ -116,19 +131,21 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() < HTTPStatus.OK:
             self._head_complete = False  # 1xx precedes the answer (RFC 9110, 15.2)
-        else:
+        elif self._head_complete:
             self._complete(keep_alive=self._parser.should_keep_alive())
 
     def _complete(self, *, keep_alive: bool) -> None:
-        answer = Answer(self._parser.get_status_code(), self._retry_after, keep_alive, b"".join(self._body))
+        answer = Answer(self._parser.get_status_code(), self._retry_after, b"".join(self._body))
         self._head_complete = False
         self._body.clear()
         self._body_bytes, self._retry_after = 0, None
-        if self._answer is None or self._answer.done():
-            self.close()  # an answer that nobody asked for: the two sides are out of step
-        else:
-            self._answer.set_result(answer)
+        # An answer that nobody asked for: the two sides are out of step.
+        if not keep_alive or self._request is None:
+            self.close()
+        self._finish(answer)
 
-    def _fail(self, problem: str) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(SinkError(problem, unreachable=True))
+    def _finish(self, outcome: Answer | str) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            self._on_answer(self, request, outcome)
+            self.reused = True

@@ -5,13 +5,17 @@ The format is that of the Discordeno guide; keys and counts travel in headers (d
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from ssl import SSLContext
 from urllib.parse import urlsplit
 
+import msgspec
+
 from shardpod.protocol import Event
 
-from .http_connection import Answer, HttpConnection
-from .sink import SinkError
+from .http_connection import Answer, HttpConnection, Request
+from .lanes import Batch
+from .sink import Done, SinkError
 
 
 class HttpSink:
@@ -46,43 +50,71 @@ class HttpSink:
         head.append(f"X-Gateway-Epoch: {epoch}")
         self._head = "\r\n".join(head).encode()
         self._idle: list[HttpConnection] = []
+        self._open: set[HttpConnection] = set()
+        self._dialling: set[asyncio.Task[None]] = set()
 
-    async def deliver(self, events: Sequence[Event], attempt: int) -> None:
+    def submit(self, batch: Batch, done: Done) -> None:
+        events, attempt = batch.events, batch.attempt
         message = self._batch(events, attempt) if self._batching else self._single(events[0], attempt)
-        try:
-            async with asyncio.timeout(self._timeout):
-                answer = await self._send(message)
-        except TimeoutError:
-            raise SinkError(f"no answer within {self._timeout:g} s") from None
-        if not 200 <= answer.status < 300:  # noqa: PLR2004 -- RFC 9110, 15.3: 2xx
-            raise SinkError(f"the bot answered {answer.status}", retry_after=answer.retry_after)
+        request = Request(message, batch, done)
+        while self._idle:
+            # The one that was used last: the others may close for want of work.
+            connection = self._idle.pop()
+            if connection.is_open:
+                connection.send(request)
+                return
+        self._dial(request)
 
     async def close(self) -> None:
-        for connection in self._idle:
+        for task in self._dialling:
+            task.cancel()
+        await asyncio.gather(*self._dialling, return_exceptions=True)
+        for connection in tuple(self._open):
             connection.close()
         self._idle.clear()
 
-    async def _send(self, message: bytes) -> Answer:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_open:
-                continue
-            try:
-                return await self._request(connection, message)
-            except SinkError:
-                # A kept connection may have been closed by the bot at this very moment: once more, on a new one.
-                break
-        try:
-            connection = await HttpConnection.open(self._host, self._port, self._tls)
-        except OSError as error:
-            raise SinkError(f"cannot connect to {self._host}:{self._port}: {error}", unreachable=True) from error
-        return await self._request(connection, message)
+    def _dial(self, request: Request) -> None:
+        task = asyncio.get_running_loop().create_task(self._connect_and_send(request))
+        self._dialling.add(task)
+        task.add_done_callback(self._dialling.discard)
 
-    async def _request(self, connection: HttpConnection, message: bytes) -> Answer:
-        answer = await connection.request(message)
+    async def _connect_and_send(self, request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout):
+                _, connection = await loop.create_connection(
+                    lambda: HttpConnection(self._answered, timeout=self._timeout), self._host, self._port, ssl=self._tls
+                )
+        except (OSError, TimeoutError) as error:
+            problem = str(error) or f"no connection within {self._timeout:g} s"
+            where = f"{self._host}:{self._port}"
+            request.done(request.batch, SinkError(f"cannot connect to {where}: {problem}", unreachable=True))
+        except asyncio.CancelledError:
+            request.done(request.batch, SinkError("closed"))
+            raise
+        else:
+            self._open = {known for known in self._open if known.is_open} | {connection}
+            connection.send(request)
+
+    def _answered(self, connection: HttpConnection, request: Request, answer: Answer | str) -> None:
         if connection.is_open:
             self._idle.append(connection)
-        return answer
+        if isinstance(answer, Answer):
+            request.done(request.batch, self._refusal(answer, request.batch))
+        elif connection.reused and not connection.timed_out:
+            # A kept connection may have been closed by the bot at this very moment: once more, on a new one.
+            self._dial(request)
+        else:
+            request.done(request.batch, SinkError(answer))
+
+    def _refusal(self, answer: Answer, batch: Batch) -> SinkError | None:
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            return SinkError(f"the bot answered {answer.status}", retry_after=answer.retry_after)
+        if self._batching and (taken := _acknowledged_of(answer.body)) is not None and taken < len(batch.events):
+            # Which of them it has not taken, and lanes that must not wait for others: the whole batch comes again,
+            # and the keys tell the bot what it knows.
+            return SinkError(f"the bot acknowledged {taken} of {len(batch.events)} events")
+        return None
 
     def _single(self, event: Event, attempt: int) -> bytes:
         body = b'{"shardId":%d,"data":%b}' % (event.shard_id, event.raw)
@@ -108,6 +140,18 @@ class HttpSink:
         ]
         body = b"[%b]" % b",".join(items)
         return b"%b\r\nX-Gateway-Attempt: %d\r\nContent-Length: %d\r\n\r\n%b" % (self._head, attempt, len(body), body)
+
+
+class _PartOfABatch(msgspec.Struct):
+    acknowledged: int
+
+
+def _acknowledged_of(body: bytes) -> int | None:
+    """How many events of a batch the bot says it has taken; None when it says nothing of it."""
+    try:
+        return msgspec.json.decode(body, type=_PartOfABatch).acknowledged
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _default_tls() -> SSLContext:

@@ -1,9 +1,9 @@
 """The seam between the queue and whatever takes the events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-from shardpod.protocol import Event
+from .lanes import Batch
 
 
 class SinkError(Exception):
@@ -19,13 +19,17 @@ class SinkError(Exception):
         self.retry_after = retry_after
 
 
-class Sink(Protocol):
-    """Takes events. Called by several senders at once, but never twice at a time for the same lane."""
+Done = Callable[[Batch, SinkError | None], None]
+"""Called exactly once for a batch: with None when all its events are acknowledged."""
 
-    async def deliver(self, events: Sequence[Event], attempt: int) -> None:
-        """Return once all `events` are acknowledged; raise SinkError if they are not. `attempt` counts from 1."""
+
+class Sink(Protocol):
+    """Takes events. Callbacks, not coroutines: an event must not cost a task's wake-up or two."""
+
+    def submit(self, batch: Batch, done: Done) -> None:
+        """Deliver `batch`, several at a time but never two of one lane; call `done` now or later."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections; batches under way fail."""
         ...

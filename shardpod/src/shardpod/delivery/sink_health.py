@@ -36,6 +36,8 @@ class SinkHealth:
 
     def acknowledged(self) -> bool:
         """Note a success; true if it brought the sink back up."""
+        if not self._failures:
+            return False
         recovered, self._down = self._down, False
         self._failures = self._probes = 0
         self._retry_after = 0.0

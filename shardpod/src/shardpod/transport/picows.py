@@ -35,6 +35,9 @@ class PicowsConnector:
                 ssl_context=self._tls,
                 websocket_handshake_timeout=_HANDSHAKE_TIMEOUT,
                 max_frame_size=MAX_PAYLOAD_BYTES,
+                # Its own TCP and TLS transports at times do not tell of a connection that was reset while data came
+                # in: the shard would be deaf until its next heartbeat.
+                use_aiofastnet=False,
             )
         except asyncio.CancelledError:
             adapter.abandon()

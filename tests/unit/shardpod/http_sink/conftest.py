@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from shardpod.delivery import HttpSink
+from shardpod.delivery import Batch, HttpSink
 
 SESSION = "0123456789abcdef0123456789abcdef"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -87,13 +87,30 @@ async def bot(serve_bot):
     return await serve_bot()
 
 
+class AwaitedSink(HttpSink):
+    """An HttpSink whose outcome can be awaited."""
+
+    async def deliver(self, events, attempt):
+        """Return once the events are acknowledged; raise SinkError if they are not."""
+        outcome = asyncio.get_running_loop().create_future()
+        self.submit(Batch(events, [], attempt), lambda _batch, error: outcome.set_result(error))
+        error = await outcome
+        if error is not None:
+            raise error
+
+
+@pytest.fixture(scope="session")
+def awaited_sink():
+    return AwaitedSink
+
+
 @pytest.fixture
 async def sink(bot):
     sinks = []
 
     def make(path="/", **options):
         options = {"epoch": 4, "shard_count": 16, "timeout": 5.0, **options}
-        sinks.append(HttpSink(f"http://127.0.0.1:{bot.port}{path}", **options))
+        sinks.append(AwaitedSink(f"http://127.0.0.1:{bot.port}{path}", **options))
         return sinks[-1]
 
     yield make

@@ -7,7 +7,7 @@ import ssl
 import pytest
 import trustme
 
-from shardpod.delivery import HttpSink, SinkError
+from shardpod.delivery import SinkError
 
 SESSION = "0123456789abcdef0123456789abcdef"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -142,10 +142,10 @@ async def tls_bot(authority, serve_bot):
     return await serve_bot(server)
 
 
-async def test_over_tls_events_arrive_and_the_connection_is_kept(tls_bot, authority, event):
+async def test_over_tls_events_arrive_and_the_connection_is_kept(tls_bot, authority, event, awaited_sink):
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    to_bot = HttpSink(f"https://localhost:{tls_bot.port}/", epoch=1, shard_count=1, tls=trusting)
+    to_bot = awaited_sink(f"https://localhost:{tls_bot.port}/", epoch=1, shard_count=1, tls=trusting)
     for seq in (1, 2, 3):
         await to_bot.deliver([event(seq)], 1)
     await to_bot.close()
@@ -155,11 +155,13 @@ async def test_over_tls_events_arrive_and_the_connection_is_kept(tls_bot, author
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
-async def test_a_certificate_that_is_not_trusted_or_of_another_name_is_a_failure(tls_bot, authority, event, name):
+async def test_a_certificate_that_is_not_trusted_or_of_another_name_is_a_failure(
+    tls_bot, authority, event, name, awaited_sink
+):
     context = ssl.create_default_context()
     if name == "127.0.0.1":
         authority.configure_trust(context)  # trusted, but issued for localhost
-    to_bot = HttpSink(f"https://{name}:{tls_bot.port}/", epoch=1, shard_count=1, tls=context, timeout=5)
+    to_bot = awaited_sink(f"https://{name}:{tls_bot.port}/", epoch=1, shard_count=1, tls=context, timeout=5)
     with pytest.raises(SinkError, match="certificate") as caught:
         await to_bot.deliver([event()], 1)
     await to_bot.close()

@@ -6,7 +6,7 @@ import json
 import pytest
 from aiohttp import web
 
-from shardpod.delivery import HttpSink, SinkError
+from shardpod.delivery import SinkError
 
 SESSION = "0123456789abcdef0123456789abcdef"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -245,7 +245,7 @@ async def test_a_bot_that_is_not_there_is_unreachable(bot, sink, event):
 # An ordinary server.
 
 
-async def test_an_aiohttp_server_takes_singles_and_batches(event):
+async def test_an_aiohttp_server_takes_singles_and_batches(event, awaited_sink):
     bodies = []
 
     async def handler(request):
@@ -259,8 +259,8 @@ async def test_an_aiohttp_server_takes_singles_and_batches(event):
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    single = HttpSink(f"http://127.0.0.1:{port}/events", epoch=1, shard_count=1)
-    batch = HttpSink(f"http://127.0.0.1:{port}/events", epoch=1, shard_count=1, batching=True)
+    single = awaited_sink(f"http://127.0.0.1:{port}/events", epoch=1, shard_count=1)
+    batch = awaited_sink(f"http://127.0.0.1:{port}/events", epoch=1, shard_count=1, batching=True)
     try:
         await single.deliver([event(1)], 1)
         await single.deliver([event(2)], 1)
