@@ -18,13 +18,13 @@ if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv >/dev/null
 fi
 
-if ! .venv/bin/python -c '' 2>/dev/null; then
+if ! .venv/bin/uv --version >/dev/null 2>&1; then
   say "making .venv with $("$python" -V)"
   rm -rf .venv
   "$python" -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 fi
 say "installing the locked requirements (the first time takes a minute)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt requirements/bootstrap.txt
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation \
   -e operator -e shardpod -e simulator

@@ -4,15 +4,11 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import socket
 import ssl
 import struct
-import threading
-import time
 
 import pytest
 import trustme
-import uvloop
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
@@ -358,49 +354,3 @@ async def test_over_tls_only_a_trusted_server_is_talked_to(authority, until, tru
             with pytest.raises(ConnectionError, match="certificate"):
                 await PicowsConnector(client).connect(url, recorder)
             assert recorder.opens == 0
-
-
-class ResettingServer(threading.Thread):
-    """Over TLS: answers the handshake, sends messages, and resets the connection right behind them.
-
-    In a thread, so that the reset comes while the loop under test is busy with the messages.
-    """
-
-    def __init__(self, context, connections):
-        super().__init__(daemon=True)
-        self._context = context
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._connections = connections
-        self.url = f"wss://localhost:{self._listener.getsockname()[1]}/"
-
-    def run(self):
-        for _ in range(self._connections):
-            plain, _address = self._listener.accept()
-            with self._context.wrap_socket(plain, server_side=True) as secured:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    request += secured.recv(4096)
-                secured.sendall(RawServer()._handshake(request))
-                for number in range(30):
-                    secured.sendall(ws_frame(b"x" * 700))
-                    time.sleep(0.0001 * (number % 5))
-                secured.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._listener.close()
-
-
-def test_a_connection_that_is_reset_while_messages_come_in_is_passed_on_at_once(authority, until):
-    server_context, client_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    authority.issue_cert("localhost").configure_cert(server_context)
-    authority.configure_trust(client_context)
-    server = ResettingServer(server_context, connections=200)
-    server.start()
-
-    async def dial_again_and_again():
-        for _ in range(200):
-            recorder = Recorder()
-            await PicowsConnector(client_context).connect(server.url, recorder)
-            await until(lambda recorder=recorder: recorder.closes == [None])
-
-    uvloop.run(dial_again_and_again())  # the loop that pods run on: the fault was of its sockets
-
-    server.join(5)
