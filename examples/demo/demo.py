@@ -5,6 +5,7 @@ bot is killed in the middle of a request and comes back five seconds later; a sh
 what was sent is held against what arrived. Exit status 1 if anything was lost or doubled.
 """
 
+import argparse
 import sys
 import tempfile
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from programs import GUILDS, HERE, Bot, DemoError, Gateway, wait_until
+from rich.table import Table
 from screen import Screen
 
 from discord_simulator import Account, settle
@@ -103,23 +105,26 @@ class Demo:
         return settle(self.gateway.simulator("/ledger")["events"], self.bot.deliveries())
 
 
-def print_account(account: Account, screen: Screen) -> None:
-    console = screen.console
-    console.print()
+def account_table(account: Account, screen: Screen) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(), table.add_column(justify="right"), table.add_column()
     for name, value, note in (
         ("sent", account.sent, "events that Discord sent to the shards"),
         ("delivered", account.delivered, "of them, acknowledged by the bot"),
         ("lost", len(account.lost), ""),
         ("doubled", len(account.doubled), "delivered again under another key"),
         ("out of order", len(account.order_violations), "inside a guild"),
-        ("repeated", len(account.repeated), "delivered again with the same Idempotency-Key, after the kill -9"),
-        ("longest queue", screen.view.longest_queue, "events of one pod, while the bot was away"),
+        ("repeated", len(account.repeated), "delivered again under the same key, after the kill -9"),
+        ("longest queue", screen.view.longest_queue, "events in one pod, while the bot was away"),
     ):
-        console.print(f"  {name:<14}{value:>8,}   {note}".rstrip())
-    console.print()
+        table.add_row(f"  {name}", f"{value:,}", note)
+    return table
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--picture", type=Path, help="write what was shown at the end as an SVG")
+    arguments = parser.parse_args()
     screen = Screen()
     with tempfile.TemporaryDirectory(prefix="dgw-demo-") as name:
         directory = Path(name)
@@ -134,7 +139,10 @@ def main() -> int:
         finally:
             gateway.end()
             bot.end()
-    print_account(account, screen)
+    table = account_table(account, screen)
+    screen.console.print("", table, "")
+    if arguments.picture is not None:
+        screen.save(arguments.picture, table)
     faults = account.lost or account.doubled or account.order_violations or account.unknown
     return 1 if faults or account.sent < EVENTS else 0
 

@@ -1,9 +1,11 @@
 """What the demo shows: a live screen on a terminal, plain lines elsewhere."""
 
+import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -54,6 +56,12 @@ class Screen:
         with Live(self._render(), console=self.console, refresh_per_second=8) as self._live:
             yield
         self._live = None
+
+    def save(self, picture: Path, below: RenderableType) -> None:
+        """Write the screen as it stands, and what was printed below it, as an SVG."""
+        console = Console(record=True, force_terminal=True, width=100, file=io.StringIO(), highlight=False)
+        console.print(self._render(), below)
+        console.save_svg(str(picture), title="make demo")
 
     def step(self, text: str) -> None:
         elapsed = time.monotonic() - self._started

@@ -63,7 +63,7 @@ def build(phase: Phase = Phase.RUNNING, **changes) -> GatewayStatus:
                 ),
             ),
             **changes,
-        }
+        },
     )
 
 
