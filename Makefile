@@ -36,9 +36,10 @@ format: .venv/ready ## Put the code into the house's format
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format .
 
 .PHONY: bench
-bench: .venv/ready ## Measure the hot path and the memory, and write docs/benchmarks.md
+bench: .venv/ready ## Measure the hot path, memory and the simulator, and write docs/benchmarks.md (10 minutes)
 	@$(BIN)/python bench/hotpath.py --write docs/benchmarks.md
 	@$(BIN)/python bench/memory.py --write docs/benchmarks.md
+	@$(BIN)/python bench/simulator.py --write docs/benchmarks.md
 
 .PHONY: lock
 lock: .venv/ready ## Lock the requirements anew, with hashes

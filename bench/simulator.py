@@ -12,12 +12,14 @@ import struct
 import sys
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvloop
 
 from discord_simulator import Simulator, SimulatorSettings
 from discord_simulator.intents import ALL_INTENTS
+from page import write_section
 
 SHARDS = 8
 GUILDS = 400
@@ -91,7 +93,9 @@ async def clients(url: str, events: int, pipe: Connection) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=50_000)
-    events = parser.parse_args().events
+    parser.add_argument("--write", type=Path, help="put the result into this page, between its markers")
+    arguments = parser.parse_args()
+    events = arguments.events
     pipe, other_end = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=simulator_process, args=(events, other_end))
     process.start()
@@ -102,9 +106,13 @@ def main() -> int:
         process.terminate()
         process.join()
     rate, needed = sent / seconds, MARGIN * HIGHEST_TEST_RATE
-    print(f"{sent:,} events to {SHARDS} zstd sessions in {seconds:.1f} s: {rate:,.0f} a second")
-    print(f"{cpu / sent * 1e6:.0f} µs of CPU for an event")
-    print(f"needed: {MARGIN} x {HIGHEST_TEST_RATE} = {needed:,} a second")
+    text = (
+        f"{rate:,.0f} events a second to {SHARDS} zstd-stream sessions, at {cpu / sent * 1e6:.0f} µs of CPU an event; "
+        f"the tests' highest rate is {HIGHEST_TEST_RATE}, and {MARGIN} times as much is wanted."
+    )
+    print(text)
+    if arguments.write is not None:
+        write_section(arguments.write, "simulator", text)
     return 0 if rate >= needed else 1
 
 

@@ -81,6 +81,7 @@ async def test_sigterm_ends_it_with_status_0_and_leaves_the_sessions_resumable(w
     status = await world.up.end(signal.SIGTERM)
 
     assert status == 0
+    assert "is killed" not in world.up.log.read_text()
     assert [session["connected"] for session in world.simulator.sessions] == [False] * 4
 
 

@@ -10,6 +10,7 @@ import uvloop
 
 from .logs import configure_logs
 from .pod.config import ConfigError, PodConfig, read_config
+from .pod.http_endpoints import CannotListenError
 from .pod.pod import Pod
 
 _USAGE_ERROR = 2
@@ -24,8 +25,8 @@ def main() -> None:
     configure_logs(log_format=config.log_format, level=config.log_level, secrets=config.secrets, pod=config.pod)
     try:
         uvloop.run(_run(config))
-    except OSError as error:
-        sys.exit(_fail(f"cannot listen on {config.http_host}:{config.http_port}: {error}"))
+    except CannotListenError as error:
+        sys.exit(_fail(str(error)))
 
 
 async def _run(config: PodConfig) -> None:

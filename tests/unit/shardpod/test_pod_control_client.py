@@ -14,6 +14,7 @@ import shardpod.pod.control_client as module
 from shardpod.contract import NotLeader, Observed, PermitAnswer
 from shardpod.pod.control_client import ControlClient
 from shardpod.worker import Granted, Wait
+from shardpod.worker.shard_runner import CONNECT_AHEAD
 
 SECRET = "control-secret-xyz"
 
@@ -270,6 +271,7 @@ async def test_without_an_operator_the_answer_is_wait_and_a_used_permit_no_error
     assert isinstance(answer, Wait)
     assert answer.retry_in > 0
     assert "operator" in answer.reason
+    assert (await alone.ask(3, ready=False)).retry_in > CONNECT_AHEAD, "it would dial, and sit there without a permit"
 
 
 async def test_a_connection_lost_while_asking_answers_wait_at_once(operator, pod, until):
@@ -288,6 +290,7 @@ async def test_an_operator_that_does_not_answer_counts_as_away(operator, pod, un
         asking = pod(operator.path)
         await until(lambda: asking.client.connected)
         assert isinstance(await asking.client.ask(3, ready=True), Wait)
+        assert (await asking.client.ask(3, ready=False)).retry_in > CONNECT_AHEAD
 
 
 async def test_a_permit_of_a_lower_term_is_not_taken(operator, pod, until, monkeypatch, assignment):

@@ -9,9 +9,9 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shardpod.contract import Observed, from_pod
-from shardpod.pod.http_endpoints import HttpEndpoints
+from shardpod.pod.http_endpoints import CannotListenError, HttpEndpoints
 from shardpod.pod.metrics import WorkerCollector
-from shardpod.pod.observation import explain_not_ready, observe
+from shardpod.pod.observation import RECONNECT_GRACE, explain_not_ready, explain_reconnecting, observe
 from shardpod.protocol import ShardState
 from shardpod.worker import ShardReport, WorkerReport
 
@@ -105,6 +105,43 @@ def test_one_shard_that_is_not_connected_is_enough(assignment, state):
     words = explain_not_ready(assignment, report(shard(0), shard(1, state)), stopping=False)
 
     assert f"shard 1 is {state.replace('_', ' ')}" in words
+
+
+@pytest.mark.parametrize("state", [ShardState.DISCONNECTED, ShardState.CONNECTING, ShardState.RESUMING])
+def test_a_pod_stays_ready_while_a_shard_reconnects_with_its_session_and_says_which(assignment, state):
+    message = observed(assignment, report(shard(0), shard(1, state, connected_ago=RECONNECT_GRACE, problem="op 7")))
+
+    assert (message.ready, message.why_not_ready) == (True, None)
+    assert message.shards[1].state == state.value
+    assert explain_reconnecting(message) == f"reconnecting: shard 1 is {state} (op 7)"
+    assert explain_reconnecting(observed(assignment, report())) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"connected_ago": RECONNECT_GRACE + 0.1},
+        {"connected_ago": None},
+        {"connected_ago": 1.0, "session_id": None},
+        {"connected_ago": 1.0, "state": ShardState.REFUSED},
+    ],
+)
+def test_a_shard_that_is_away_for_long_or_lost_its_session_makes_its_pod_not_ready(assignment, changes):
+    away = shard(1, **{"state": ShardState.RESUMING, **changes})
+    returning = shard(2, ShardState.RESUMING, connected_ago=1.0)
+    words = explain_not_ready(assignment, report(shard(0), away, returning), stopping=False)
+
+    assert words.startswith("1 of 3 shards connected; shard 1 is ")
+    assert words.endswith("shard 2 is resuming")
+
+
+def test_an_assignment_that_cannot_be_carried_out_keeps_a_pod_from_being_ready(assignment):
+    message = observe(
+        pod="p", assignment=assignment, report=None, stopping=False, http_address=None, problem="ValueError: no port"
+    )
+
+    assert not message.ready
+    assert message.why_not_ready == "the assignment cannot be carried out: ValueError: no port"
 
 
 # The report.
@@ -243,6 +280,9 @@ async def test_ready_and_a_bot_that_is_down_are_both_told(endpoints, assignment)
     state, get = endpoints
     state["observed"] = observed(assignment, report())
     assert (await get("/readyz"))[:2] == (200, "ready\n")
+    reconnecting = report(shard(0), shard(1, ShardState.RESUMING, connected_ago=2.0))
+    state["observed"] = observed(assignment, reconnecting)
+    assert (await get("/readyz"))[:2] == (200, "ready; reconnecting: shard 1 is resuming\n")
     state["observed"] = observed(assignment, report(sink_up=False, sink_problem="cannot connect"))
 
     assert (await get("/readyz"))[:2] == (200, "ready; delivery is down: cannot connect\n")
@@ -264,7 +304,7 @@ async def test_a_port_that_is_taken_is_an_os_error():
     await first.start()
     port = int(first.address.rpartition(":")[2])
     second = HttpEndpoints("127.0.0.1", port, observe=lambda: Observed(pod="p"), report=lambda: None)
-    with pytest.raises(OSError, match="address already in use"):
+    with pytest.raises(CannotListenError, match=rf"^cannot listen on 127\.0\.0\.1:{port}: .*address already in use"):
         await second.start()
     await second.close()
     await first.close()

@@ -4,7 +4,7 @@ import pytest
 
 from shardpod.protocol import Connect, SessionEnded, ShardState, after_close, explain_close
 from shardpod.protocol.close_codes import AfterClose
-from shardpod.protocol.reconnect import Reconnect
+from shardpod.protocol.reconnect import LONGEST_DELAY_WITH_SESSION, Reconnect
 from shardpod.protocol.shard import MAX_FAILED_RESUMES
 
 MAIN = "wss://gateway.discord.gg/?v=10&encoding=json"
@@ -132,6 +132,32 @@ def test_the_resume_url_gets_the_same_query_as_the_main_one(drive, compression):
     assert packed.take() == [Connect(RESUME + query, to_identify=False)]
 
 
+def test_resumed_without_a_seq_connects_and_is_not_delivered(drive):
+    shard = drive().identify()
+    shard.event("TYPING_START", s=9)
+    shard.lose()
+    shard.connect()
+    shard.take()
+
+    assert shard.event("RESUMED", s=None) is None
+    assert shard.state is ShardState.CONNECTED
+    assert shard.protocol.session.seq == 9
+    assert shard.take() == []
+
+
+@pytest.mark.parametrize(("event_type", "connected"), [("TYPING_START", False), (None, False), ("RESUMED", True)])
+def test_any_other_dispatch_without_a_seq_closes_the_connection(drive, effects, event_type, connected):
+    shard = drive().identify()
+    if not connected:
+        shard.lose()
+        shard.connect()
+    shard.take()
+
+    assert shard.event(event_type, s=None) is None
+    assert shard.state is ShardState.DISCONNECTED
+    assert effects(shard.take()) == ["Close"]
+
+
 def test_a_resume_host_that_cannot_be_reached_is_given_up_for_the_main_one(drive):
     shard = drive().identify()
     shard.lose()
@@ -203,6 +229,45 @@ def test_a_network_that_breaks_while_resuming_never_costs_the_session(drive):
         assert not shard.connect().to_identify
 
 
+@pytest.mark.parametrize("how", ["closed", "zombie", "no answer"])
+def test_a_resume_that_is_cut_off_after_something_was_replayed_never_costs_the_session(drive, how):
+    shard = drive().identify()
+    shard.lose()
+    for _ in range(3 * MAX_FAILED_RESUMES):
+        assert not shard.connect().to_identify
+        shard.event("TYPING_START", s=shard.protocol.session.seq + 1)
+        if how == "closed":
+            shard.lose(1006)
+        while shard.state is ShardState.RESUMING:
+            if how == "no answer":
+                shard.hear(11)
+            shard.wait_for_timer()
+
+    assert not shard.connect().to_identify
+
+
+def test_a_resume_that_repeats_only_what_is_known_made_no_progress(drive):
+    shard = drive().identify()
+    shard.lose()
+    for _ in range(MAX_FAILED_RESUMES):
+        assert not shard.connect().to_identify
+        shard.event("TYPING_START", s=1)
+        shard.lose(4000)
+
+    assert shard.connect().to_identify
+
+
+def test_a_resume_turned_down_after_something_was_replayed_counts_as_failed(drive):
+    shard = drive().identify()
+    shard.lose()
+    for _ in range(MAX_FAILED_RESUMES):
+        assert not shard.connect().to_identify
+        shard.event("TYPING_START", s=shard.protocol.session.seq + 1)
+        shard.hear(9, d=True)
+
+    assert shard.connect().to_identify
+
+
 def test_a_payload_that_cannot_be_read_and_is_replayed_at_each_resume_costs_the_session_and_not_the_shard(drive):
     """Otherwise the shard would resume, choke and resume for as long as Discord keeps the session."""
     shard = drive().identify()
@@ -233,6 +298,27 @@ def test_the_wait_grows_with_failures_up_to_a_minute(drive):
     assert max(longest) > 30
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_with_a_session_to_resume_no_wait_is_longer_than_five_seconds(drive, seed):
+    """Discord's replay does not wait for a shard that does (fact sheet, section 3: Resume window)."""
+    shard = drive(seed=seed).identify()
+    shard.lose()
+    waits = []
+    for attempt in range(60):
+        waits.append(shard.wait_for_timer())
+        shard.protocol.dialling(shard.now)
+        if attempt % 20 == 19:
+            shard.hello()
+            shard.lose(4008)
+            shard.protocol._failed_resumes = 0
+        else:
+            shard.protocol.connection_failed("refused", shard.now)
+
+    assert max(waits) <= LONGEST_DELAY_WITH_SESSION == 5.0
+    assert max(waits) > 3.0
+    assert len(set(waits)) > 50, "the waits are random"
+
+
 def test_connections_that_do_not_last_make_the_wait_grow(drive):
     shard = drive(seed=4).identify()
     waits = []
@@ -243,7 +329,8 @@ def test_connections_that_do_not_last_make_the_wait_grow(drive):
 
     assert waits[0] == 0.0
     assert min(waits[1:]) > 0
-    assert max(waits) > 10
+    assert max(waits[1:3]) <= 8
+    assert max(waits) > 3
 
 
 def test_a_healthy_time_resets_the_wait(drive):

@@ -6,11 +6,19 @@ from itertools import pairwise
 import pytest
 import structlog.testing
 
-from shardpod.protocol import CLOSE_RESUMABLE, ShardState
+from shardpod.protocol import CLOSE_RESUMABLE, SessionSettings, ShardState
 from shardpod.worker import Granted, Wait
 from shardpod.worker.shard_runner import CONNECT_AHEAD
+from shardpod.worker.shard_runner import _host_of as host_of
 
 pytestmark = pytest.mark.looptime
+
+
+TOKEN = "MTk4.another-token.zzz"
+
+
+def session_to(gateway_url):
+    return SessionSettings(token=TOKEN, gateway_url=gateway_url, compression="none", intents=1)
 
 
 def waiting(seconds, answer):
@@ -19,6 +27,11 @@ def waiting(seconds, answer):
         return answer
 
     return respond
+
+
+def runner_of(rig):
+    (runner,) = rig.worker._runners
+    return runner
 
 
 # The way up.
@@ -47,10 +60,25 @@ async def test_a_shard_waits_for_its_turn_before_it_dials(rig):
 
     assert rig.network.dials == []
     assert rig.shard.problem == "the bucket is busy"
-    assert rig.shard.state is ShardState.CONNECTING
+    assert rig.shard.state is ShardState.AWAITING_PERMIT
     assert all(not ready for _, _, ready in rig.operator.asked)
     await asyncio.sleep(2)
     assert len(rig.network.dials) == 1
+    assert rig.shard.problem is None
+
+
+async def test_a_shard_that_dials_after_its_wait_is_reported_as_connecting(rig):
+    async def hang():
+        await asyncio.sleep(10_000)
+
+    rig = rig()
+    rig.operator.answers = [Wait(10.0, "the bucket is busy")]
+    rig.network.fault = hang
+    rig.worker.start()
+    await asyncio.sleep(9)
+
+    assert len(rig.network.dials) == 1
+    assert runner_of(rig).reported_state is ShardState.CONNECTING
 
 
 async def test_a_long_wait_is_asked_about_again_for_turns_move_up(rig):
@@ -162,6 +190,82 @@ async def test_a_dial_that_fails_is_tried_again_later(rig):
     await asyncio.sleep(61)
 
     assert rig.network.lines
+
+
+async def test_dials_that_fail_are_warned_of_at_once_and_then_once_a_minute(rig):
+    async def refuse():
+        raise ConnectionError("ConnectionRefusedError: nobody listens there")
+
+    rig = rig(session=session_to("wss://user:password@gateway.example:4443/path"))
+    rig.network.fault = refuse
+    with structlog.testing.capture_logs() as logs:
+        rig.worker.start()
+        await asyncio.sleep(0.1)
+        (first,) = logs
+        await asyncio.sleep(600)
+        rig.network.fault = None
+        rig.network.in_wake_up = True
+        await asyncio.sleep(61)
+        rig.line.ready()
+
+    warnings = [log for log in logs if log["log_level"] == "warning"]
+    assert warnings[0] is first
+    assert (first["host"], first["shard"]) == ("gateway.example:4443", 3)
+    assert "nobody listens there" in first["reason"]
+    assert 3 <= len(warnings) <= 11
+    assert len([log for log in logs if "attempt failed" in log["event"]]) > len(warnings)
+    assert [log["event"] for log in logs if log["log_level"] == "info"] == ["shard connected"]
+    assert "password" not in str(logs)
+    assert TOKEN not in str(logs)
+
+
+async def test_after_a_connection_the_first_failure_is_warned_of_again(rig):
+    async def refuse():
+        raise ConnectionError("refused")
+
+    rig = await rig().connected()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            await asyncio.sleep(11)
+            rig.network.fault = refuse
+            rig.line.listener.closed(None)
+            await asyncio.sleep(4)
+            rig.network.fault = None
+            await asyncio.sleep(6)
+            rig.line.hello()
+            rig.line.event(rig.shard.seq + 1, guild=None, t="RESUMED")
+
+    warned = [log["event"] for log in logs if log["log_level"] == "warning"]
+    assert warned == ["shard disconnected", "connection attempt failed, trying on"] * 2
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("wss://gateway.discord.gg/?v=10", "gateway.discord.gg"),
+        ("wss://user:secret@[::1]:99999/?v=10", "[::1]:99999"),
+        ("wss://[broken/?v=10", "[broken"),
+        ("no-scheme.example/?v=10", "no-scheme.example"),
+        ("", ""),
+    ],
+)
+async def test_the_host_is_told_of_any_url_and_nothing_secret_of_it(url, host):
+    assert host_of(url) == host
+
+
+async def test_how_long_ago_a_shard_was_connected_is_known(rig):
+    rig = rig()
+    runner = runner_of(rig)
+    loop = asyncio.get_running_loop()
+    assert runner.connected_ago(loop.time()) is None
+    await rig.connected()
+    await asyncio.sleep(30)
+    assert runner.connected_ago(loop.time()) == 0.0
+    rig.line.listener.closed(None)
+    rig.network.fault = asyncio.Event().wait
+    await asyncio.sleep(7)
+
+    assert runner.connected_ago(loop.time()) == pytest.approx(7.0)
 
 
 async def test_a_dial_that_hangs_is_given_up_and_cancelled(rig):

@@ -51,6 +51,7 @@ class HttpSink:
         self._head = "\r\n".join(head).encode()
         self._idle: list[HttpConnection] = []
         self._open: set[HttpConnection] = set()
+        self._closed = False
         self._dialling: set[asyncio.Task[None]] = set()
 
     def submit(self, batch: Batch, done: Done) -> None:
@@ -66,6 +67,7 @@ class HttpSink:
         self._dial(request)
 
     async def close(self) -> None:
+        self._closed = True
         for task in self._dialling:
             task.cancel()
         await asyncio.gather(*self._dialling, return_exceptions=True)
@@ -101,7 +103,7 @@ class HttpSink:
             self._idle.append(connection)
         if isinstance(answer, Answer):
             request.done(request.batch, self._refusal(answer, request.batch))
-        elif connection.reused and not connection.timed_out:
+        elif connection.reused and not connection.timed_out and not self._closed:
             # A kept connection may have been closed by the bot at this very moment: once more, on a new one.
             self._dial(request)
         else:

@@ -24,6 +24,9 @@ from shardpod.contract import (
     from_operator,
 )
 from shardpod.worker import Granted, Wait
+from shardpod.worker.shard_runner import CONNECT_AHEAD
+
+from .supervision import keep_running
 
 _REPORT_INTERVAL = 1.0
 """Seconds between reports when nothing hurries."""
@@ -33,7 +36,8 @@ _REDIAL_DELAY = (0.2, 1.0)
 """Random seconds before dialling the next address: many pods do not come back in step."""
 _ANSWER_TIMEOUT = 5.0
 """Seconds after which a permit request counts as unanswered."""
-_AWAY = Wait(retry_in=1.0, reason="waiting for the operator, which cannot be reached")
+_AWAY_RETRY = 1.0
+"""Seconds after which a shard asks again for the permit that nobody was there to give."""
 
 logger = structlog.get_logger("control")
 
@@ -51,7 +55,7 @@ class ControlClient:
         random: Random,
     ) -> None:
         self.connected = False
-        self._addresses = addresses
+        self._addresses = cycle(addresses)
         self._headers = {"Authorization": f"Bearer {secret}"}
         self._observe = observe
         self._on_assignment = on_assignment
@@ -71,7 +75,7 @@ class ControlClient:
     async def run(self) -> None:
         """Keep a connection to whichever address leads, until cancelled."""
         was_away = False
-        for address in cycle(self._addresses):
+        for address in self._addresses:
             try:
                 async with self._dial(address) as connection:
                     self._connection, self.connected, was_away = connection, True, False
@@ -96,7 +100,7 @@ class ControlClient:
     async def ask(self, shard_id: int, *, ready: bool) -> Granted | Wait:
         connection = self._connection
         if connection is None:
-            return _AWAY
+            return _away(ready=ready)
         epoch, shard_count = self._epoch_and_count
         number = next(self._requests)
         request = PermitRequest(request=number, epoch=epoch, shard_id=shard_id, shard_count=shard_count, ready=ready)
@@ -106,7 +110,7 @@ class ControlClient:
                 await connection.send(request.model_dump_json())
                 answer = await future
         except (TimeoutError, ConnectionError, WebSocketException):
-            return _AWAY
+            return _away(ready=ready)
         finally:
             self._answers.pop(number, None)
         if answer.permit is None:
@@ -130,7 +134,9 @@ class ControlClient:
         return connect(address, additional_headers=self._headers, compression=None, proxy=None)
 
     async def _talk(self, connection: ClientConnection) -> None:
-        reporting = asyncio.create_task(self._report_forever(connection))
+        reporting = asyncio.create_task(
+            keep_running("reporting to the operator", lambda: self._report_forever(connection))
+        )
         try:
             async for message in connection:
                 if not self._received(message):
@@ -144,8 +150,10 @@ class ControlClient:
             while True:
                 self._hurry.clear()
                 await connection.send(self._observe().model_dump_json())
+                # Not wait_for: until Python 3.12 it swallows a cancellation that comes together with the event.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), _REPORT_INTERVAL)
+                    async with asyncio.timeout(_REPORT_INTERVAL):
+                        await self._hurry.wait()
                     await asyncio.sleep(_HURRIED_REPORT_DELAY)
 
     def _received(self, text: str | bytes) -> bool:
@@ -189,3 +197,9 @@ class ControlClient:
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(ConnectionError("the control connection ended"))
+
+
+def _away(*, ready: bool) -> Wait:
+    """While the operator is away no turn is near: a shard must not dial only to sit there without a permit."""
+    retry_in = _AWAY_RETRY if ready else _AWAY_RETRY + CONNECT_AHEAD
+    return Wait(retry_in, "waiting for the operator, which cannot be reached")

@@ -11,8 +11,13 @@ from shardpod.contract import Observed
 from shardpod.worker import WorkerReport
 
 from .metrics import WorkerCollector
+from .observation import explain_reconnecting
 
 _SHUTDOWN_TIMEOUT = 1.0
+
+
+class CannotListenError(OSError):
+    """The endpoints' own port cannot be bound; the message names it."""
 
 
 class HttpEndpoints:
@@ -34,9 +39,12 @@ class HttpEndpoints:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
 
     async def start(self) -> None:
-        """Bind; raises OSError when the port is taken."""
+        """Bind; raises CannotListenError, for example when the port is taken."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            raise CannotListenError(f"cannot listen on {self._host}:{self._port}: {error}") from error
         host, port = self._runner.addresses[0][:2]
         self.address = f"{host}:{port}"
 
@@ -53,7 +61,8 @@ class HttpEndpoints:
         sink = observed.sink
         delivery = "" if sink is None or sink.up else f"; delivery is down: {sink.problem}"
         if observed.ready:
-            return web.Response(text=f"ready{delivery}\n")
+            reconnecting = explain_reconnecting(observed)
+            return web.Response(text=f"ready{f'; {reconnecting}' if reconnecting else ''}{delivery}\n")
         return web.Response(status=503, text=f"not ready: {observed.why_not_ready}{delivery}\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:

@@ -1,6 +1,6 @@
 """The pod's state put into the contract's words: the report to the operator and the answer of /readyz."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from shardpod.contract import (
     Assignment,
@@ -16,13 +16,25 @@ from shardpod.worker import ShardReport, WorkerReport
 
 _NAMED_SHARDS = 3
 """How many shards a sentence names before it only counts them."""
+RECONNECT_GRACE = 30.0
+"""Seconds that a shard with a session may be without a connection before its pod counts as not ready: Discord asks
+every shard to reconnect some times a day (op 7), and a resume takes seconds (fact sheet, section 3)."""
 
 
 def observe(
-    *, pod: str, assignment: Assignment | None, report: WorkerReport | None, stopping: bool, http_address: str | None
+    *,
+    pod: str,
+    assignment: Assignment | None,
+    report: WorkerReport | None,
+    stopping: bool,
+    http_address: str | None,
+    problem: str | None = None,
 ) -> Observed:
-    """Make the whole report of a pod; without an assignment it has only its name to tell."""
-    why_not_ready = explain_not_ready(assignment, report, stopping=stopping)
+    """Make the whole report of a pod; without an assignment it has only its name to tell.
+
+    `problem`: why the assignment cannot be carried out.
+    """
+    why_not_ready = explain_not_ready(assignment, report, stopping=stopping, problem=problem)
     if assignment is None or report is None:
         return Observed(pod=pod, stopping=stopping, http_address=http_address, why_not_ready=why_not_ready)
     return Observed(
@@ -56,20 +68,37 @@ def observe(
     )
 
 
-def explain_not_ready(assignment: Assignment | None, report: WorkerReport | None, *, stopping: bool) -> str | None:
+def explain_not_ready(
+    assignment: Assignment | None, report: WorkerReport | None, *, stopping: bool, problem: str | None = None
+) -> str | None:
     """Say in words why the pod does not hold its sessions; None when it does."""
     if stopping:
         return "stopping"
+    if problem is not None:
+        return f"the assignment cannot be carried out: {problem}"
     if assignment is None or report is None:
         return "waiting for the operator's assignment"
     waiting = [shard for shard in report.shards if shard.state is not ShardState.CONNECTED]
-    if not waiting:
+    if all(_holds_session(shard) for shard in waiting):
         return None
     connected = len(report.shards) - len(waiting)
     return f"{connected} of {len(report.shards)} shards connected; {'; '.join(_explain(waiting))}"
 
 
-def _explain(shards: list[ShardReport]) -> Iterable[str]:
+def explain_reconnecting(observed: Observed) -> str | None:
+    """Say in words which shards of a ready pod are between two connections; None when none is."""
+    reconnecting = [shard for shard in observed.shards if ShardState(shard.state) is not ShardState.CONNECTED]
+    return f"reconnecting: {'; '.join(_explain(reconnecting))}" if reconnecting else None
+
+
+def _holds_session(shard: ShardReport) -> bool:
+    """Whether a shard that is not connected has a session, and had a connection a moment ago."""
+    if shard.state is ShardState.REFUSED or shard.session_id is None or shard.connected_ago is None:
+        return False
+    return shard.connected_ago <= RECONNECT_GRACE
+
+
+def _explain(shards: Sequence[ShardReport | ShardObserved]) -> Iterable[str]:
     for shard in shards[:_NAMED_SHARDS]:
         problem = f" ({shard.problem})" if shard.problem else ""
         yield f"shard {shard.shard_id} is {shard.state.replace('_', ' ')}{problem}"

@@ -7,6 +7,7 @@ from random import Random
 import structlog
 
 from shardpod.contract import Assignment, Observed
+from shardpod.logs import REDACTED
 from shardpod.worker import Worker, WorkerReport
 
 from .assembly import build_worker
@@ -14,6 +15,7 @@ from .config import PodConfig
 from .control_client import ControlClient
 from .http_endpoints import HttpEndpoints
 from .observation import observe
+from .supervision import keep_running
 
 _DRAIN_SECONDS = 20.0
 """What the queue gets at the end to reach the bot. Kubernetes' and the operator's grace is longer."""
@@ -29,6 +31,7 @@ class Pod:
         self._random = random
         self._assignment: Assignment | None = None
         self._worker: Worker | None = None
+        self._problem: str | None = None
         self._stopping = asyncio.Event()
         self._control = ControlClient(
             config.control_addresses,
@@ -43,9 +46,9 @@ class Pod:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Hold the shards until `stop`, then close them resumably and drain; raises OSError if the port is taken."""
+        """Hold the shards until `stop`, then close them resumably and drain; raises CannotListenError."""
         await self._http.start()
-        control = asyncio.create_task(self._control.run())
+        control = asyncio.create_task(keep_running("control channel", self._control.run))
         try:
             await self._stopping.wait()
             logger.info("stopping")
@@ -63,9 +66,23 @@ class Pod:
             return
         before, self._assignment = self._assignment, assignment
         if self._worker is None:
-            self._start(assignment)
+            self._try_to_start(assignment)
         elif before is not None and not _same_work(before, assignment):
             logger.warning("a changed assignment takes effect when this pod restarts")
+
+    def _try_to_start(self, assignment: Assignment) -> None:
+        try:
+            self._start(assignment)
+            self._problem = None
+        except Exception as error:
+            self._problem = self._redacted(f"{type(error).__name__}: {error}")
+            raise  # to the control client, which logs it and lives on
+
+    def _redacted(self, text: str) -> str:
+        """What /readyz shows to anybody must hold no secret; an error may quote the settings it is about."""
+        for secret in self._config.secrets:
+            text = text.replace(secret, REDACTED)
+        return text
 
     def _start(self, assignment: Assignment) -> None:
         first, last = assignment.range.first_shard_id, assignment.range.last_shard_id
@@ -88,6 +105,7 @@ class Pod:
             report=self._report(),
             stopping=self._stopping.is_set(),
             http_address=self._http.address,
+            problem=self._problem,
         )
 
 

@@ -1,9 +1,15 @@
-"""How long to wait before the next connection: at once after a healthy one, else longer each time, with jitter."""
+"""How long to wait before the next connection: at once after a healthy one, else longer each time, with jitter.
+
+The wait stays short while there is a session to resume: what is missed by then is lost.
+"""
 
 from random import Random
 
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
+LONGEST_DELAY_WITH_SESSION = 5.0
+"""Seconds: Discord replays about the last 20 s of a busy session, and keeps one for some 90 s; Resumes and connections
+are not limited (fact sheet, section 3: Resume, Resume window)."""
 _HEALTHY_AFTER = 10.0
 """Seconds a shard must have been connected for its next connection to be tried at once."""
 _UNHURRIED_DELAY = (1.0, 5.0)
@@ -21,10 +27,11 @@ class Reconnect:
     def connected(self, now: float) -> None:
         self._connected_at = now
 
-    def delay(self, now: float) -> float:
+    def delay(self, now: float, *, resumable: bool) -> float:
         """Seconds until the next try after a connection that ended now, or never came to be.
 
-        Full jitter: the shards of a pod that lost its network do not come back in step.
+        `resumable`: there is a session to resume. Full jitter: the shards of a pod that lost its network do not come
+        back in step.
         """
         if self._connected_at is not None and now - self._connected_at >= _HEALTHY_AFTER:
             self._failures = 0
@@ -32,8 +39,9 @@ class Reconnect:
         self._failures += 1
         if self._failures == 1 and was_connected:
             return 0.0
-        return self._random.uniform(0.1, min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(self._failures, 10)))
+        longest = LONGEST_DELAY_WITH_SESSION if resumable else _LONGEST_DELAY
+        return self._random.uniform(0.1, min(longest, _FIRST_DELAY * 2.0 ** min(self._failures, 10)))
 
-    def unhurried_delay(self, now: float) -> float:
+    def unhurried_delay(self, now: float, *, resumable: bool) -> float:
         """As `delay`, but never at once: Discord has asked for patience."""
-        return max(self._random.uniform(*_UNHURRIED_DELAY), self.delay(now))
+        return max(self._random.uniform(*_UNHURRIED_DELAY), self.delay(now, resumable=resumable))

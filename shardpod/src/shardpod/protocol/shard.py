@@ -24,8 +24,8 @@ HELLO_TIMEOUT = 20.0
 ANSWER_TIMEOUT = 60.0
 """Seconds without READY or RESUMED, nor any replayed event, after which the connection is given up."""
 MAX_FAILED_RESUMES = 3
-"""Resumes in a row that Discord may turn down, or leave without an answer, before the session counts as gone (fact
-sheet, section 3)."""
+"""Resumes in a row that Discord may turn down, or that may end before anything was replayed, before the session counts
+as gone (fact sheet, section 3)."""
 
 # Looked up once: an attribute of an enumeration costs more than the comparison, and these are in the hot path.
 _DISPATCH = int(Op.DISPATCH)
@@ -64,6 +64,7 @@ class ShardProtocol:
         self._heartbeat: Heartbeat | None = None
         self._deadline: float | None = None
         self._failed_resumes = 0
+        self._resumed_from = 0
 
     @property
     def timer(self) -> float | None:
@@ -101,7 +102,7 @@ class ShardProtocol:
             return
         self._give_up_resume_host()
         self.problem = f"cannot connect: {reason}"
-        self._wait(self._reconnect.delay(now), now)
+        self._wait(self._delay(now), now)
 
     def connection_closed(self, code: int | None, now: float) -> None:
         """The other side ended the connection; None: without a close code."""
@@ -109,8 +110,8 @@ class ShardProtocol:
             return
         self.close_code = code
         self.problem = f"closed by Discord with {code}" if code is not None else "the connection broke"
-        if code is not None and self.state is ShardState.RESUMING:
-            self._failed_resumes += 1
+        if code is not None:
+            self._count_fruitless_resume()
         action = after_close(code)
         if action is AfterClose.STOP:
             self._disconnected()
@@ -118,8 +119,7 @@ class ShardProtocol:
             return
         if action is AfterClose.IDENTIFY:
             self._end_session(f"closed with {code}")
-        hurry = code != RATE_LIMITED
-        self._wait(self._reconnect.delay(now) if hurry else self._reconnect.unhurried_delay(now), now)
+        self._wait(self._delay(now, hurry=code != RATE_LIMITED), now)
 
     def permit(self, now: float) -> bool:
         """Leave to identify. False when the shard no longer waits for it; then the permit is unused."""
@@ -162,7 +162,8 @@ class ShardProtocol:
     def _dispatch(self, envelope: Envelope, payload: bytes, now: float) -> Event | None:
         seq, event_type = envelope.s, envelope.t
         if seq is None or event_type is None:
-            raise ProtocolError("a dispatch without a sequence number or type")
+            self._dispatch_without_key(event_type, now)
+            return None
         routing = envelope.d if isinstance(envelope.d, Routing) else None
         if self.state is not _CONNECTED:
             self._dispatch_before_connected(event_type, payload, now)
@@ -192,6 +193,12 @@ class ShardProtocol:
         else:
             raise ProtocolError(f"{event_type} while {self.state}")
 
+    def _dispatch_without_key(self, event_type: str | None, now: float) -> None:
+        """Take RESUMED for what it says even without `s`. It cannot be delivered: an event's key is its `s`."""
+        if event_type != "RESUMED" or self.state is not ShardState.RESUMING:
+            raise ProtocolError("a dispatch without a sequence number or type")
+        self._connected(now)
+
     def _guild_changed(self, event_type: str, guild_id: str, *, unavailable: bool, now: float) -> None:
         if event_type == "GUILD_CREATE":
             self.guilds.created(guild_id, unavailable=unavailable, now=now)
@@ -218,7 +225,7 @@ class ShardProtocol:
                 self._hello(payload, now)
             case Op.RECONNECT:
                 # May come before or instead of Hello (fact sheet, section 3).
-                self._close("Discord asked to reconnect", self._reconnect.delay(now), now)
+                self._close("Discord asked to reconnect", self._delay(now), now)
             case Op.INVALID_SESSION:
                 self._invalid_session(resumable=envelope.d is True, now=now)
             case _:
@@ -240,6 +247,7 @@ class ShardProtocol:
         else:
             self.state = ShardState.RESUMING
             self._deadline = now + ANSWER_TIMEOUT
+            self._resumed_from = self.session.seq
             self._send(resume(self._settings.token, self.session))
 
     def _invalid_session(self, *, resumable: bool, now: float) -> None:
@@ -247,7 +255,7 @@ class ShardProtocol:
             self._failed_resumes += 1
         if not resumable:
             self._end_session("Discord ended it (op 9)")
-        self._close("invalid session", self._reconnect.unhurried_delay(now), now)
+        self._close("invalid session", self._delay(now, hurry=False), now)
 
     # Time.
 
@@ -283,10 +291,14 @@ class ShardProtocol:
             self.session.resume_gateway_url = self._settings.gateway_url
 
     def _give_up_connection(self, problem: str, now: float) -> None:
-        if self.state is ShardState.RESUMING:
-            # No answer, or one that cannot be read: it would be the same after every Resume.
+        # No answer, or one that cannot be read: it would be the same after every Resume.
+        self._count_fruitless_resume()
+        self._close(problem, self._delay(now), now)
+
+    def _count_fruitless_resume(self) -> None:
+        """Count a Resume that replayed nothing; one that was cut off later has shown that the session lives."""
+        if self.state is ShardState.RESUMING and self.session is not None and self.session.seq == self._resumed_from:
             self._failed_resumes += 1
-        self._close(problem, self._reconnect.delay(now), now)
 
     def _close(self, problem: str, delay: float, now: float) -> None:
         if self.state in (ShardState.DISCONNECTED, ShardState.REFUSED):
@@ -294,6 +306,12 @@ class ShardProtocol:
         self.effects.append(Close(CLOSE_RESUMABLE))
         self.problem = problem
         self._wait(delay, now)
+
+    def _delay(self, now: float, *, hurry: bool = True) -> float:
+        resumable = self.session is not None
+        if hurry:
+            return self._reconnect.delay(now, resumable=resumable)
+        return self._reconnect.unhurried_delay(now, resumable=resumable)
 
     def _wait(self, delay: float, now: float) -> None:
         self._disconnected()

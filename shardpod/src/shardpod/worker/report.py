@@ -8,7 +8,10 @@ from shardpod.protocol import ShardState
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
-    """One shard. `latency` in seconds; `settled_seq` is what its session could resume from."""
+    """One shard. `latency` in seconds; `settled_seq` is what its session could resume from.
+
+    `connected_ago`: seconds since it was last connected, 0 while it is, None before the first time.
+    """
 
     shard_id: int
     state: ShardState
@@ -22,6 +25,7 @@ class ShardReport:
     settled_seq: int | None
     close_code: int | None
     problem: str | None
+    connected_ago: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ CONNECT_AHEAD = 3.0
 _LONGEST_WAIT = 30.0
 """A wait for a permit is cut into pieces of this length: turns move up when others give up theirs."""
 
+_WARNING_INTERVAL = 60.0
+"""Seconds between warnings of a shard that fails to connect again and again; in between it says so at debug level."""
+
 _TOO_LATE = Wait(retry_in=1.0, reason="its permit to identify came too late")
 
 logger = structlog.get_logger("shard")
@@ -66,7 +69,25 @@ class ShardRunner:
         self._state = protocol.state
         self._permit = 0
         self._stopping = False
+        self._host = ""
+        self._failures = 0
+        self._warned_at: float | None = None
+        self._last_connected: float | None = None
         self._log = logger.bind(shard=protocol.shard_id)
+
+    @property
+    def reported_state(self) -> ShardState:
+        """The protocol's state; but a shard that waits for its turn before it dials awaits its permit."""
+        state = self.protocol.state
+        if state is ShardState.CONNECTING and self.waiting_for is not None:
+            return ShardState.AWAITING_PERMIT
+        return state
+
+    def connected_ago(self, now: float) -> float | None:
+        """Seconds since the shard was last connected, 0 while it is, None before the first time."""
+        if self.protocol.state is ShardState.CONNECTED:
+            return 0.0
+        return None if self._last_connected is None else now - self._last_connected
 
     def start(self) -> None:
         self.protocol.start()
@@ -127,6 +148,7 @@ class ShardRunner:
                     self._connection.close(code)
                     self._connection = None
             case Connect(url, to_identify):
+                self._host = _host_of(url)
                 self._run(self._connect(url, to_identify=to_identify))
             case SessionEnded(_, reason):
                 self.sessions_lost += 1
@@ -135,6 +157,8 @@ class ShardRunner:
     def _state_changed(self, old: ShardState, new: ShardState) -> None:
         self._state = new
         self.waiting_for = None
+        if old is ShardState.CONNECTED:
+            self._last_connected = self._now()
         self._on_change()
         match new:
             case ShardState.AWAITING_PERMIT:
@@ -142,6 +166,7 @@ class ShardRunner:
             case ShardState.RESUMING:
                 self.resumes += 1
             case ShardState.CONNECTED:
+                self._failures, self._warned_at = 0, None
                 how = "resumed" if old is ShardState.RESUMING else "connected"
                 self._log.info(f"shard {how}", guilds=self.protocol.guilds.count)
             case ShardState.DISCONNECTED | ShardState.REFUSED:
@@ -157,7 +182,23 @@ class ShardRunner:
         elif old is ShardState.CONNECTED:
             self._log.warning("shard disconnected", close_code=code, reason=problem)
         else:
-            self._log.debug("connection attempt failed", state=str(old), close_code=code, reason=problem)
+            self._log_failed_attempt(old, code, problem)
+
+    def _log_failed_attempt(self, state: ShardState, code: int | None, problem: str | None) -> None:
+        """Warn of the first failure of a row and then now and then; "shard connected" ends the row."""
+        self._failures += 1
+        now = self._now()
+        due = self._warned_at is None or now - self._warned_at >= _WARNING_INTERVAL
+        if due:
+            self._warned_at = now
+        (self._log.warning if due else self._log.debug)(
+            "connection attempt failed, trying on",
+            host=self._host,
+            reason=problem,
+            close_code=code,
+            state=str(state),
+            failures=self._failures,
+        )
 
     def _set_timer(self, at: float | None) -> None:
         if at == self._timer_at:
@@ -177,6 +218,7 @@ class ShardRunner:
     async def _connect(self, url: str, *, to_identify: bool) -> None:
         if to_identify:
             await self._wait_for_turn()
+            self.waiting_for = None
         self.protocol.dialling(self._now())
         self._set_timer(self.protocol.timer)
         try:
@@ -218,3 +260,9 @@ class ShardRunner:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+
+
+def _host_of(url: str) -> str:
+    """The host and port of a URL that may be wrong in any way; neither its user's name and password nor its path."""
+    authority, _, _ = url.split("://", 1)[-1].partition("/")
+    return authority.rpartition("@")[2]

@@ -81,7 +81,8 @@ class Worker:
         if self._queue.events:
             self._drained = asyncio.Event()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._drained.wait(), drain_for)
+                async with asyncio.timeout(drain_for):
+                    await self._drained.wait()
         await self._delivery.close()
         if self._queue.events:
             logger.warning("stopped with events that the bot has not acknowledged", events=self._queue.events)
@@ -144,7 +145,7 @@ class Worker:
         same_session = session is not None and settled.session_id == session.session_id
         return ShardReport(
             shard_id=protocol.shard_id,
-            state=protocol.state,
+            state=runner.reported_state,
             guilds=protocol.guilds.count,
             unavailable_guilds=protocol.guilds.unavailable,
             all_guilds_loaded=protocol.guilds.all_loaded(now),
