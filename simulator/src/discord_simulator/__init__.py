@@ -5,27 +5,34 @@
         account = settle(simulator.ledger.rows(), deliveries)
 
 It knows nothing of the programs it is used to test.
+
+Names are imported when first used: the pytest plugin is loaded in every test run of whoever has this installed, and must
+not cost a second there.
 """
 
-from discord_simulator.account import Account, Delivery, number_by_key, settle
-from discord_simulator.conditions import LiveResume
-from discord_simulator.faults import Fault, UnknownTargetError
-from discord_simulator.generator import MixError
-from discord_simulator.ledger import EventRow, FaultRecord, Incident, InterferenceRow, Ledger
-from discord_simulator.listeners import PortUnavailableError
-from discord_simulator.scenario import LoadRunningError
-from discord_simulator.settings import (
-    DEFAULT_TOKEN,
-    Burst,
-    FullShards,
-    LifeRates,
-    LoadSettings,
-    SimulatorSettings,
-    StoryShares,
-)
-from discord_simulator.simulator import Simulator
-from discord_simulator.timeline import Timeline, load_timeline, read_timeline
-from discord_simulator.wrong_input import WrongInputError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from discord_simulator.account import Account, Delivery, number_by_key, settle
+    from discord_simulator.conditions import LiveResume
+    from discord_simulator.faults import Fault, UnknownTargetError
+    from discord_simulator.generator import MixError
+    from discord_simulator.ledger import EventRow, FaultRecord, Incident, InterferenceRow, Ledger
+    from discord_simulator.listeners import PortUnavailableError
+    from discord_simulator.scenario import LoadRunningError
+    from discord_simulator.settings import (
+        DEFAULT_TOKEN,
+        Burst,
+        FullShards,
+        LifeRates,
+        LoadSettings,
+        SimulatorSettings,
+        StoryShares,
+    )
+    from discord_simulator.simulator import Simulator
+    from discord_simulator.timeline import Timeline, load_timeline, read_timeline
+    from discord_simulator.wrong_input import WrongInputError
 
 __all__ = [
     "DEFAULT_TOKEN",
@@ -56,3 +63,26 @@ __all__ = [
     "read_timeline",
     "settle",
 ]
+
+_HOMES = (
+    "account",
+    "conditions",
+    "faults",
+    "generator",
+    "ledger",
+    "listeners",
+    "scenario",
+    "settings",
+    "simulator",
+    "timeline",
+    "wrong_input",
+)
+
+
+def __getattr__(name: str) -> Any:
+    for home in _HOMES if name in __all__ else ():
+        module = import_module(f"{__name__}.{home}")
+        if hasattr(module, name):
+            globals()[name] = getattr(module, name)
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

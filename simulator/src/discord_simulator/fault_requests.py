@@ -4,7 +4,7 @@ Reads and checks; the doing is the injector's.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast, get_args, get_origin
 
 import msgspec
 
@@ -284,13 +284,42 @@ def catalogue() -> dict[str, dict[str, str]]:
 
 def read_fault(asked: Mapping[str, Any]) -> FaultRequest:
     """Read `{"fault": name, …}`; raises `WrongInputError`."""
-    name = asked.get("fault")
+    return _read(_kind(asked.get("fault")), asked, strict=True)
+
+
+def read_words(fault: str, words: Mapping[str, str]) -> FaultRequest:
+    """Read fields as a command line has them: `share` is `0.5`, `events` is `A,B`; raises `WrongInputError`."""
+    kind = _kind(fault)
+    lists = {field.name for field in msgspec.structs.fields(kind) if _is_list(field.type)}
+    values = {name: _split(word) if name in lists else word for name, word in words.items()}
+    return _read(kind, {"fault": fault} | values, strict=False)
+
+
+def _kind(name: object) -> type[FaultRequest]:
     kind = _BY_NAME.get(name) if isinstance(name, str) else None
     if kind is None:
         raise WrongInputError("fault", f"no such fault: {name!r}", ", ".join(_BY_NAME))
-    request = checked(lambda: msgspec.convert(asked, kind, str_keys=True), kind.allowed)
+    return kind
+
+
+def _read(kind: type[FaultRequest], asked: Mapping[str, Any], *, strict: bool) -> FaultRequest:
+    request = checked(lambda: msgspec.convert(asked, kind, str_keys=True, strict=strict), kind.allowed)
     _check_codes(request)
     return request
+
+
+def _is_list(field_type: Any) -> bool:
+    return any(get_origin(each) is tuple for each in (field_type, *get_args(field_type)))
+
+
+def _split(word: str) -> Any:
+    """`A,B`, or a list in JSON as it stands in the explanations of fields."""
+    if not word.startswith("["):
+        return word.split(",")
+    try:
+        return msgspec.json.decode(word)
+    except msgspec.DecodeError:
+        return word  # no list: refused with the field's name
 
 
 def _check_codes(request: FaultRequest) -> None:
