@@ -6,8 +6,8 @@
 
 It knows nothing of the programs it is used to test.
 
-Names are imported when first used: the pytest plugin is loaded in every test run of whoever has this installed, and must
-not cost a second there.
+Names are imported when first used: the pytest plugin is loaded in every test run of whoever has this installed, and
+must not cost a second there.
 """
 
 from importlib import import_module
@@ -78,11 +78,12 @@ _HOMES = (
     "wrong_input",
 )
 
+if not TYPE_CHECKING:  # for checkers the imports above are all there is, so that they find misspelt names
 
-def __getattr__(name: str) -> Any:
-    for home in _HOMES if name in __all__ else ():
-        module = import_module(f"{__name__}.{home}")
-        if hasattr(module, name):
-            globals()[name] = getattr(module, name)
-            return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        for home in _HOMES if name in __all__ else ():
+            module = import_module(f"{__name__}.{home}")
+            if hasattr(module, name):
+                globals()[name] = getattr(module, name)
+                return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,14 +6,14 @@ when a test asks for the fixture, and it is the only module of the simulator tha
 
 from collections.abc import AsyncIterator
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 try:
     from pytest_asyncio import fixture as _async_fixture
 except ImportError:  # another plugin for async tests, such as anyio's, takes a plain fixture
-    _async_fixture = pytest.fixture
+    _async_fixture = pytest.fixture  # type: ignore[assignment]  # called without arguments, both are alike
 
 if TYPE_CHECKING:
     from discord_simulator import Simulator, SimulatorSettings
@@ -42,9 +42,9 @@ async def discord_simulator(request: pytest.FixtureRequest) -> AsyncIterator["Si
 
 
 def _settings(request: pytest.FixtureRequest) -> "SimulatorSettings":
-    from discord_simulator import SimulatorSettings  # noqa: PLC0415 - see the module's docstring
+    from discord_simulator.settings import SimulatorSettings  # noqa: PLC0415 - see the module's docstring
 
-    chosen: dict[str, object] = {}
+    chosen: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers(_MARKER))):
         if marker.args:
             pytest.fail(f"{_MARKER}: settings have names, such as guilds=50; got {marker.args!r}", pytrace=False)

@@ -1,13 +1,16 @@
 """docs/simulator.md is true: its worked example does what it shows, and every fault and request stands in it."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from discord_simulator import Simulator, load_timeline
+import pytest
+
+from discord_simulator import Simulator, WrongInputError, load_timeline
 from discord_simulator.control import Control
-from discord_simulator.fault_requests import catalogue
+from discord_simulator.fault_requests import catalogue, read_words
 
 PAGE = Path(__file__).parents[3] / "docs" / "simulator.md"
 
@@ -69,3 +72,18 @@ def test_the_timeline_of_the_page_can_be_played(tmp_path):
     timeline.write_text(code, encoding="utf-8")
 
     assert [at for at, _ in load_timeline(timeline).entries] == [2, 5, 8, 10, 12, 30]
+
+
+def test_the_faults_of_the_command_line_can_be_read_but_for_the_one_that_shows_an_error():
+    lines = re.findall(r"^\$ discord-simulator-fault (.*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    shown = [re.sub(r"^--\S+ \S+ (-o json )?", "", line) for line in lines]
+
+    assert len(shown) == 7
+    for line in shown:
+        fault, *fields = shlex.split(line)
+        words = dict(field.split("=") for field in fields)
+        if line == "drop share=3":
+            with pytest.raises(WrongInputError, match=re.escape("allowed: above 0, up to 1")):
+                read_words(fault, words)
+        else:
+            read_words(fault, words)
