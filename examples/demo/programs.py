@@ -69,7 +69,7 @@ class Bot:
     def deliveries(self) -> list[tuple[int, str, str | None]]:
         """Everything it has noted, in order: event number, idempotency key, guild."""
         lines = (line.split() for line in self.journal.read_text().splitlines())
-        return [(int(number), key, None if guild == "-" else guild) for number, key, guild in lines]
+        return [(int(number), key, None if guild == "-" else guild) for number, key, guild, _ in lines]
 
 
 @dataclass

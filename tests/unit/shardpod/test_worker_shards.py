@@ -365,3 +365,14 @@ async def test_a_connection_that_opens_late_does_not_free_the_task_that_asks_for
     await asyncio.sleep(10)
 
     assert rig.operator.sent == [], "permit 71 was asked for by a connection that has gone"
+
+
+async def test_the_report_tells_how_long_ago_a_shard_was_connected(rig):
+    rig = rig()
+    await rig.connected()
+    connected = rig.shard.connected_ago
+
+    rig.line.listener.closed(None)
+
+    assert connected == 0.0
+    assert 0.0 <= rig.shard.connected_ago < 1.0

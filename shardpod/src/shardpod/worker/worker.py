@@ -156,4 +156,5 @@ class Worker:
             settled_seq=settled.seq if same_session else None,
             close_code=protocol.close_code,
             problem=runner.waiting_for or protocol.problem,
+            connected_ago=runner.connected_ago(now),
         )
