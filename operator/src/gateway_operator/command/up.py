@@ -44,7 +44,8 @@ Examples
   discord-gateway up gateway.yaml --token-file token.txt
   discord-gateway up gateway.yaml --simulator --simulator-guilds 5000 --simulator-rate 200
 
-If this program is killed, the shards stay connected; run the same command again and it takes them over.
+If this program is killed, the shards stay connected; run the same command again and it takes them over (but with
+--simulator all begins anew).
 """
 
 
@@ -65,7 +66,9 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 @click.command(help=_HELP, short_help="Run a gateway on this machine.", context_settings={"max_content_width": 110})
 @click.argument("file", type=_FILE)
-@click.option("--simulator", is_flag=True, help="Use a simulated Discord beside it: no bot, no token, no network.")
+@click.option(
+    "--simulator", is_flag=True, help="Use a simulated Discord beside it: no bot account, no token, no network."
+)
 @click.option(
     "--simulator-guilds", type=click.IntRange(1), default=2000, show_default=True, help="Guilds of the simulated bot."
 )
