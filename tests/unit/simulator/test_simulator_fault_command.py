@@ -8,11 +8,19 @@ import sys
 from contextlib import closing
 
 import pytest
+import structlog.testing
 from aiohttp import web
 from click.testing import CliRunner
 
 from discord_simulator.fault_command import describe, main
 from discord_simulator.fault_requests import catalogue
+
+
+@pytest.fixture(autouse=True)
+def _logs_apart():
+    """What the command prints is under test; other tests may have set up logs that go to stdout as well."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 @pytest.fixture(autouse=True)
