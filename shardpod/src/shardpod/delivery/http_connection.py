@@ -66,8 +66,11 @@ class HttpConnection(asyncio.Protocol):
 
     def send(self, request: Request) -> None:
         """Write a request; the one before must have been answered."""
-        assert self._transport is not None, "only an open connection is used"
         self._request = request
+        if self._transport is None:
+            # A bot may close between the moment it accepted and this one; nobody else would tell the request.
+            self._finish("the connection ended before the request")
+            return
         self._deadline = self._loop.time() + self._timeout
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadline, self._check_deadline)

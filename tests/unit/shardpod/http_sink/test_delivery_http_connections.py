@@ -8,6 +8,7 @@ import pytest
 import trustme
 
 from shardpod.delivery import SinkError
+from shardpod.delivery.http_connection import HttpConnection
 
 SESSION = "0123456789abcdef0123456789abcdef"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -168,3 +169,22 @@ async def test_a_certificate_that_is_not_trusted_or_of_another_name_is_a_failure
 
     assert caught.value.unreachable
     assert tls_bot.requests == []
+
+
+async def test_a_connection_that_ends_before_the_request_can_be_written_is_a_failure_and_not_silence(
+    bot, event, awaited_sink, monkeypatch
+):
+    opened = HttpConnection.connection_made
+
+    def opened_and_lost_at_once(connection, transport):
+        opened(connection, transport)
+        transport.abort()
+        connection.connection_lost(None)
+
+    monkeypatch.setattr(HttpConnection, "connection_made", opened_and_lost_at_once)
+    sink = awaited_sink(f"http://127.0.0.1:{bot.port}/", epoch=1, shard_count=1, timeout=5)
+
+    with pytest.raises(SinkError, match="connection ended"):
+        await asyncio.wait_for(sink.deliver([event()], 1), 5)
+
+    await sink.close()
