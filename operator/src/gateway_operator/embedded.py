@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import random
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,14 +21,15 @@ from shardpod.contract import environment
 from .control import ControlServer
 from .core.identify_ledger import IdentifyLedger
 from .core.status_model import GatewayStatus
+from .core.world import GatewayInfo
 from .discord_api import DiscordApi, TokenRefusedError, bot_authorization
 from .gateway_bot_watch import GatewayBotWatch
 from .local.pod_process import PodCommand
 from .local.pods import LocalPods
 from .local.state_directory import StateDirectory
-from .local.status_socket import serving_status
+from .local.status_socket import RestartAnswer, RestartRequest, serving_status
 from .model import DiscordGateway
-from .operator import Operator
+from .operator import CALM, Operator
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -66,6 +67,14 @@ class Credentials:
         return hmac.new(key.encode(), b"\0".join(parts), hashlib.sha256).hexdigest()
 
 
+class UnusableError(Exception):
+    """The manifest or the secrets cannot be used; `problems` say why, a line each."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
 class Stopping(Protocol):
     """The user's two wishes: to stop in order, and not to wait for that any longer."""
 
@@ -81,23 +90,31 @@ async def run_embedded(
     credentials: Credentials,
     directory: StateDirectory,
     *,
+    reread: Callable[[], tuple[DiscordGateway, Credentials]],
+    fresh: bool,
     pod_logging: Mapping[str, str],
     stop: Stopping,
 ) -> None:
     """Run the gateway until `stop.asked`, then end its pods. The caller has prepared and locked the directory.
 
-    Raises TokenRefusedError if Discord refuses the token at the start, and OSError. After an error that is not
-    foreseen pods are left running, for the next operator to take over.
+    `reread` gives manifest and secrets anew for a restart, or raises UnusableError; `fresh` forgets the sessions and
+    events of the last time. Raises TokenRefusedError if Discord refuses the token at the start, and OSError. After
+    an error that is not foreseen pods are left running, for the next operator to take over.
     """
     clock, jitter, changed = asyncio.get_running_loop().time, random.SystemRandom(), asyncio.Event()
+    command = _pod_command(credentials, directory, pod_logging)
+    pods = LocalPods(directory.pods, directory.scratch, command, clock=clock, jitter=jitter)
+    if fresh:
+        pods = await _begin_anew(pods, directory, command, clock=clock, jitter=jitter)
     ledger = IdentifyLedger(started_at=clock())
     control = ControlServer(
         term=directory.next_term(), secret=directory.control_secret(), ledger=ledger, changed=changed, clock=clock
     )
-    watch = GatewayBotWatch(_discord_api(gateway, credentials), changed=changed.set, clock=clock, jitter=jitter)
-    pods = LocalPods(directory.pods, _pod_command(credentials, directory, pod_logging), clock=clock, jitter=jitter)
+    discord = _Discord(_discord_api(gateway, credentials))
+    watch = GatewayBotWatch(discord, changed=changed.set, clock=clock, jitter=jitter)
     operator = Operator(
         gateway,
+        secrets_digest=credentials.digest(key=directory.control_secret()),
         discord=watch,
         pods=pods,
         control=control,
@@ -107,16 +124,60 @@ async def run_embedded(
         clock=clock,
         calendar=lambda: datetime.now(UTC),
     )
+
+    def restart(request: RestartRequest) -> RestartAnswer:
+        try:
+            new_gateway, new_credentials = reread()
+            discord.api = _discord_api(new_gateway, new_credentials)
+            digest = new_credentials.digest(key=directory.control_secret())
+        except UnusableError as unusable:
+            return RestartAnswer(problems=unusable.problems)
+        except OSError as error:
+            return RestartAnswer(problems=(str(error),))
+        pods.command = _pod_command(new_credentials, directory, pod_logging)
+        number = operator.restart(new_gateway, secrets_digest=digest, replace_all=request.replace_all)
+        logger.info("a restart of the pods was asked for", number=number, all_of_them=request.replace_all)
+        return RestartAnswer(restarts=number)
+
     async with (
         control.listening(directory.control_socket),
-        serving_status(directory.status_socket, lambda: _as_json(operator.status)),
+        serving_status(directory.status_socket, lambda: _as_json(operator.status), restart),
     ):
         try:
             await _until(stop.asked, _work(operator, watch))
         except TokenRefusedError:
-            await _end(operator, pods, directory, hurried=stop.hurried)
+            await _end(operator, pods, hurried=stop.hurried)
             raise
-        await _end(operator, pods, directory, hurried=stop.hurried)
+        await _end(operator, pods, hurried=stop.hurried)
+
+
+class _Discord:
+    """Discord's API by the manifest and the secrets of now."""
+
+    def __init__(self, api: DiscordApi) -> None:
+        self.api = api
+
+    async def gateway_bot(self) -> GatewayInfo:
+        return await self.api.gateway_bot()
+
+
+async def _begin_anew(
+    pods: LocalPods,
+    directory: StateDirectory,
+    command: PodCommand,
+    *,
+    clock: Callable[[], float],
+    jitter: random.Random,
+) -> LocalPods:
+    """End at once what an operator before left running, and forget all that could be continued."""
+    pods.grace = 0.0
+    while running := [name for name, process in (await pods.observe()).items() if process.running]:
+        for name in running:
+            await pods.stop(name)
+        await asyncio.sleep(CALM)
+    if files := directory.forget():
+        logger.info("beginning anew: deleted sessions and all events not yet delivered", files=files)
+    return LocalPods(directory.pods, directory.scratch, command, clock=clock, jitter=jitter)
 
 
 def _as_json(status: GatewayStatus | None) -> str | None:
@@ -130,14 +191,13 @@ async def _work(operator: Operator, watch: GatewayBotWatch) -> None:
         tasks.create_task(operator.run())
 
 
-async def _end(operator: Operator, pods: LocalPods, directory: StateDirectory, *, hurried: asyncio.Event) -> None:
-    """End every pod. As nothing keeps their sessions after that, the next start need not have the same shards."""
-    if await pods.observe():
+async def _end(operator: Operator, pods: LocalPods, *, hurried: asyncio.Event) -> None:
+    """End every pod; what they hold is kept on disk for the next start."""
+    if any(process.running for process in (await pods.observe()).values()):
         logger.info("stopping: waiting for the pods to end (Ctrl-C again to end them at once)")
     await _until(hurried, operator.stop_pods())
     pods.grace = 0.0
-    await operator.stop_pods()
-    directory.forget_shard_set()
+    await operator.stop_pods(hurry=True)
 
 
 async def _until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -172,5 +232,4 @@ def _pod_command(credentials: Credentials, directory: StateDirectory, logging: M
             environment.CONTROL_SECRET: control_secret,
             environment.HTTP_ADDRESS: POD_HTTP_ADDRESS,
         },
-        secrets_digest=credentials.digest(key=control_secret),
     )

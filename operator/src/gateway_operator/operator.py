@@ -1,8 +1,8 @@
 """The operator's loop: gather the world once, plan, carry out, tell the pods, and say how things stand.
 
 Level-triggered: events only wake it, and a pass looks at everything anew, so an event missed or doubled changes
-nothing. All that must survive a restart is the active shard set; it is stored before a pass acts on it. What it
-touches (Discord, the machine pods run on, the pods) it touches through seams.
+nothing. What must survive a restart (`Memory`) is stored before a pass acts on it. What the operator touches
+(Discord, the machine pods run on, the pods) it touches through seams.
 """
 
 import asyncio
@@ -16,11 +16,12 @@ import structlog
 from shardpod.contract import Assignment
 
 from .control import PodHeard
+from .core.checkpoints import Checkpoints, another_session, with_reports
 from .core.identify_ledger import IdentifyLedger
 from .core.plan import plan
 from .core.status import status
 from .core.status_model import Condition, ConditionStatus, GatewayStatus
-from .core.world import GatewayInfo, Plan, PodSeen, PodSpec, ShardSet, World
+from .core.world import GatewayInfo, InstanceSeen, InstanceSpec, Plan, ShardSet, World
 from .local.pods import PodProcess
 from .model import DiscordGateway
 
@@ -32,19 +33,27 @@ RESYNC = 1.0
 CALM = 0.1
 """Seconds between two passes at least: many reports at once are one reason to look."""
 
+CHECKPOINT_INTERVAL = 5.0
+"""Seconds between two writes of checkpoints whose sessions are the same: what is lost is repeated by Discord."""
+
+TELLING = 2.0
+"""Seconds that connected pods get to hear that they end for good, before they are told to stop."""
+
 
 class Pods(Protocol):
-    """Where pods run. Both commands are repeated in every pass until the world is as planned."""
+    """Where instances of pods run. The commands are repeated in every pass until the world is as planned."""
 
     async def observe(self) -> Mapping[str, PodProcess]: ...
 
-    async def apply(self, spec: PodSpec) -> None: ...
+    async def apply(self, spec: InstanceSpec) -> None: ...
+
+    async def stop(self, name: str) -> None: ...
 
     async def remove(self, name: str) -> None: ...
 
 
 class ControlChannel(Protocol):
-    """What pods say, and what they are told."""
+    """What instances say, and what they are told."""
 
     def pods(self) -> Mapping[str, PodHeard]: ...
 
@@ -57,6 +66,18 @@ class Memory(Protocol):
     def remembered_shard_set(self) -> ShardSet | None: ...
 
     def remember_shard_set(self, active: ShardSet) -> None: ...
+
+    def remembered_checkpoints(self) -> Checkpoints: ...
+
+    def remember_checkpoints(self, checkpoints: Checkpoints) -> None: ...
+
+    def last_number(self) -> int: ...
+
+    def remember_last_number(self, number: int) -> None: ...
+
+    def restarts(self) -> int: ...
+
+    def remember_restarts(self, restarts: int) -> None: ...
 
 
 class GatewayBotAnswer(Protocol):
@@ -73,12 +94,14 @@ class Operator:
     """Runs one gateway. `changed` wakes the loop; `status` is None until the first pass is through.
 
     `clock` is monotonic, in seconds, and the one that the adapters use; `calendar` tells the same moment's date.
+    `secrets_digest` tells secrets apart without telling them.
     """
 
     def __init__(
         self,
         gateway: DiscordGateway,
         *,
+        secrets_digest: str,
         discord: GatewayBotAnswer,
         pods: Pods,
         control: ControlChannel,
@@ -90,6 +113,7 @@ class Operator:
     ) -> None:
         self.status: GatewayStatus | None = None
         self._gateway = gateway
+        self._secrets_digest = secrets_digest
         self._discord = discord
         self._pods = pods
         self._control = control
@@ -99,6 +123,11 @@ class Operator:
         self._clock = clock
         self._calendar = calendar
         self._active = memory.remembered_shard_set()
+        self._last_number = memory.last_number()
+        self._restarts = memory.restarts()
+        self._checkpoints = self._stored_checkpoints = memory.remembered_checkpoints()
+        self._store_due = clock()
+        self._assigned: Mapping[str, Assignment] = {}
 
     async def run(self) -> None:
         """Pass after pass, until cancelled. A pass that fails is told and tried again: pods need no operator."""
@@ -118,18 +147,49 @@ class Operator:
         now = self._clock()
         self._update_ledger()
         world = await self._gather()
+        self._store_checkpoints(now)
         wanted = plan(self._gateway, world, now)
         self._remember(wanted)
         await self._carry_out(wanted)
-        self._control.assign(wanted.assignments)
         self._publish(status(self._gateway, world, wanted, self._ledger.view(now), now, wall_now=self._calendar()))
 
-    async def stop_pods(self) -> None:
-        """End every pod, waiting for each."""
-        while pods := await self._pods.observe():
-            for name in pods:
-                await self._pods.remove(name)
+    def restart(self, gateway: DiscordGateway, *, secrets_digest: str, replace_all: bool) -> int:
+        """Run the gateway by this manifest and these secrets from now on; the number of the restart.
+
+        Pods whose settings have changed are replaced one after the other, with `replace_all` the others as well.
+        """
+        if replace_all:
+            self._memory.remember_restarts(self._restarts + 1)
+            self._restarts += 1
+        self._gateway, self._secrets_digest = gateway, secrets_digest
+        self._changed.set()
+        return self._restarts
+
+    async def stop_pods(self, *, hurry: bool = False) -> None:
+        """End every pod for good, waiting for each. Sessions and what waits are kept for the next start."""
+        if not hurry:
+            await self._tell_that_all_ends()
+        while running := [name for name, process in (await self._pods.observe()).items() if process.running]:
+            self._note_reports()
+            for name in running:
+                await self._pods.stop(name)
             await asyncio.sleep(CALM)
+        self._note_reports()
+        self._store_checkpoints(self._clock(), at_once=True)
+
+    async def _tell_that_all_ends(self) -> None:
+        """A pod that is only told to stop waits for a successor, and none will come."""
+        ending = {name: one.model_copy(update={"role": "ending"}) for name, one in self._assigned.items()}
+        self._control.assign(ending)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TELLING):
+                while self._still_to_hear(ending):
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _still_to_hear(self, ending: Mapping[str, Assignment]) -> bool:
+        heard = self._control.pods()
+        return any(name in heard and heard[name].connected and heard[name].told != "ending" for name in ending)
 
     def _update_ledger(self) -> None:
         if self._discord.info is not None:
@@ -142,23 +202,53 @@ class Operator:
             )
 
     async def _gather(self) -> World:
-        processes, heard = await self._pods.observe(), self._control.pods()
+        processes = await self._pods.observe()
+        heard = self._note_reports()
         return World(
             info=self._discord.info,
             info_problem=self._discord.problem,
             active=self._active,
-            pods={name: _seen(processes.get(name), heard.get(name)) for name in processes.keys() | heard.keys()},
+            instances={name: _seen(process, heard.get(name)) for name, process in processes.items()},
+            checkpoints=self._checkpoints,
+            secrets_digest=self._secrets_digest,
+            restarts=self._restarts,
+            last_number=self._last_number,
         )
 
+    def _note_reports(self) -> Mapping[str, PodHeard]:
+        heard = self._control.pods()
+        in_order = sorted(heard.values(), key=lambda one: one.heard_at)
+        self._checkpoints = with_reports(self._checkpoints, (one.observed for one in in_order))
+        return heard
+
+    def _store_checkpoints(self, now: float, *, at_once: bool = False) -> None:
+        if self._checkpoints == self._stored_checkpoints:
+            return
+        at_once = at_once or another_session(self._stored_checkpoints, self._checkpoints)
+        if not at_once and now < self._store_due:
+            return
+        try:
+            self._memory.remember_checkpoints(self._checkpoints)
+        except OSError as error:
+            # Pods keep their own; what is not stored is needed only if a pod loses its scratch as well.
+            logger.warning("the sessions cannot be stored, which is tried again", problem=str(error))
+        self._stored_checkpoints, self._store_due = self._checkpoints, now + CHECKPOINT_INTERVAL
+
     def _remember(self, wanted: Plan) -> None:
-        """Before anything is started: no epoch may run that the next operator would not know of."""
+        """Before anything is started: no epoch and no number may be in use that the next operator would not know of."""
         if wanted.active is not None and wanted.active != self._active:
             self._memory.remember_shard_set(wanted.active)
             self._active = wanted.active
+        if wanted.last_number != self._last_number:
+            self._memory.remember_last_number(wanted.last_number)
+            self._last_number = wanted.last_number
 
     async def _carry_out(self, wanted: Plan) -> None:
-        for pod in wanted.pods:
-            await self._pods.apply(pod)
+        """Before one is removed, all are told what they are to do: none may wait for an instance that is gone."""
+        for one in wanted.instances:
+            await self._pods.apply(one.spec)
+        self._assigned = wanted.assignments
+        self._control.assign(wanted.assignments)
         for name in wanted.remove:
             await self._pods.remove(name)
 
@@ -178,12 +268,20 @@ def _is_trouble(condition: Condition) -> bool:
     return bad.get(condition.type) == condition.status
 
 
-def _seen(process: PodProcess | None, heard: PodHeard | None) -> PodSeen:
-    problem = process.problem if process else None
-    last_words = heard.observed.why_not_ready if heard else None
-    return PodSeen(
-        running=process is not None and process.running,
-        connected=heard is not None and heard.connected,
-        observed=heard.observed if heard else None,
+def _seen(process: PodProcess, heard: PodHeard | None) -> InstanceSeen:
+    if heard is not None and process.running and heard.heard_at < process.started_at:
+        # The last words of the process before this one: what it held, and that it was stopping, is over.
+        heard = None
+    observed = heard.observed if heard else None
+    last_words = observed.why_not_ready if observed else None
+    problem = process.problem
+    return InstanceSeen(
+        spec=process.spec,
+        running=process.running,
+        connected=process.running and heard is not None and heard.connected,
+        observed=observed,
         problem=f"{problem}; it last said: {last_words}" if problem and last_words else problem,
+        stopping=process.running and observed is not None and observed.stopping,
+        scratch=process.scratch,
+        told=heard.told if heard else None,
     )

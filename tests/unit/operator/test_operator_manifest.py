@@ -153,7 +153,6 @@ def test_a_presence_is_sent_with_the_null_that_discord_wants():
         # Choices.
         ("spec.discord.compression", "zstd", 'must be zstd-stream, zlib-stream or none, not the text "zstd"'),
         ("spec.delivery.ordering", "channel", 'must be guild, shard or none, not the text "channel"'),
-        ("spec.delivery.queue.overflow", "drop", 'must be dropOldest or dropNewest, not the text "drop"'),
         ("spec.presence.status", "away", 'must be online, dnd, idle or invisible, not the text "away"'),
         ("spec.presence.afk", "no", 'must be true or false, not the text "no"'),
         ("spec.reshard.auto", 0, "must be false, not 0"),
@@ -263,8 +262,6 @@ def test_a_mistake_inside_a_list_or_map_is_answered_with_its_place(path, value, 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("spec.sharding.shardsPerWorker", 8),
-        ("spec.sharding.maxWorkers", 2),
         ("spec.reshard.auto", True),
         ("spec.reshard.percentage", 80),
         ("spec.reshard.basis", "average"),
@@ -279,9 +276,6 @@ def test_a_mistake_inside_a_list_or_map_is_answered_with_its_place(path, value, 
         ("spec.delivery.sink.websocket", {}),
         ("spec.delivery.sink.nats", {}),
         ("spec.delivery.sink.redis", {}),
-        ("spec.delivery.queue.overflow", "pause"),
-        ("spec.delivery.queue.shedFirst", ["TYPING_START"]),
-        ("spec.delivery.queue.spool", {"maxBytes": "2Gi"}),
         ("spec.delivery.suppressUnchangedEdits", False),
         ("spec.commands", {"enabled": True}),
         ("spec.handlers", {"module": "mybot"}),
@@ -292,30 +286,6 @@ def test_a_mistake_inside_a_list_or_map_is_answered_with_its_place(path, value, 
 )
 def test_what_does_not_work_yet_is_refused_when_given(path, value):
     assert problems_of(manifest_with(path, value)) == [(path, "not supported yet: leave it out")]
-
-
-@pytest.mark.parametrize(
-    "url", ["bot:8080", "ftp://bot/", "http://", "http://user:secret@bot/", "http://bot:99999/", "http://b ot/", 7]
-)
-def test_the_bots_url_needs_a_scheme_and_a_host_and_no_password(url):
-    [(path, message)] = problems_of(manifest_with("spec.delivery.sink.http.url", url))
-
-    assert path == "spec.delivery.sink.http.url"
-    assert message.startswith("must be a http:// or https:// URL with a host and without user name or password")
-    assert "secret" not in message
-
-
-@pytest.mark.parametrize("url", ["https://gateway.discord.gg", "gateway.discord.gg", "wss://"])
-def test_the_gateways_url_is_a_websocket_url(url):
-    [(path, message)] = problems_of(manifest_with("spec.discord.gatewayURL", url))
-
-    assert path == "spec.discord.gatewayURL"
-    assert message.startswith("must be a ws:// or wss:// URL with a host")
-
-
-@pytest.mark.parametrize("url", ["http://bot/", "https://[::1]:8080/a?b=c", "http://10.0.0.1:1"])
-def test_urls_with_a_host_are_taken_as_they_are(url):
-    assert parse_manifest(manifest_with("spec.delivery.sink.http.url", url)).spec.delivery.sink.http.url == url
 
 
 @pytest.mark.parametrize(

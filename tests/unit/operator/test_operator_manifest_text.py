@@ -91,8 +91,12 @@ FIELDS = [
     "spec.reshard",
     "spec.reshard.auto",
     "spec.delivery.queue.maxBytes",
+    "spec.delivery.queue.shedFirst",
+    "spec.delivery.queue.spool",
+    "spec.delivery.queue.spool.maxBytes",
     "spec.delivery.events.exclude",
     "spec.delivery.sink",
+    "spec.delivery.sink.http.url",
 ]  # fmt: skip -- a plain list of paths
 
 YAML_VALUES = st.recursive(

@@ -1,15 +1,15 @@
 """What should run, given what is seen."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import pytest
 import yaml
 
 from gateway_operator.core.plan import plan
-from gateway_operator.core.world import GatewayInfo, Plan, PodSeen, ShardSet, World
+from gateway_operator.core.world import GatewayInfo, InstanceSeen, InstanceSpec, Plan, PodSpec, ShardSet, World
 from gateway_operator.model import DiscordGateway, load_manifest
-from shardpod.contract import Checkpoint, Observed, Ownership, ShardObserved, ShardRange
+from shardpod.contract import Ownership, ShardRange
 
 NOW = 1000.0
 INFO = GatewayInfo(
@@ -50,10 +50,30 @@ def names(planned: Plan) -> list[str]:
     return [pod.name for pod in planned.pods]
 
 
+def running(*pods: str, revision: str = "") -> dict[str, InstanceSeen]:
+    """An instance of each pod, which runs and is not connected; it may hold all of its range."""
+    instances = {}
+    for number, name in enumerate(pods, 1):
+        epoch, first, last = (int(part.removeprefix("e")) for part in name.split("-")[1:])
+        pod = PodSpec(name, epoch, ShardRange(first_shard_id=first, last_shard_id=last))
+        spec = InstanceSpec(pod, number, revision)
+        instances[spec.name] = InstanceSeen(spec, running=True)
+    return instances
+
+
+def of_the_wanted_revision(
+    manifest: DiscordGateway, world: World, instances: Iterable[InstanceSeen]
+) -> dict[str, InstanceSeen]:
+    """The same instances as if started by the manifest's settings of now."""
+    [one, *_others] = plan(manifest, replace(world, instances={}), NOW).instances
+    specs = [replace(seen, spec=replace(seen.spec, revision=one.spec.revision)) for seen in instances]
+    return {seen.spec.name: seen for seen in specs}
+
+
 def test_before_discords_first_answer_nothing_is_to_run():
     planned = plan(gateway(shards=16), World(info=None, info_problem="down"), NOW)
 
-    assert planned == Plan(active=None, pods=(), remove=(), assignments={})
+    assert planned == Plan(active=None)
 
 
 def test_the_first_set_follows_discords_recommendation():
@@ -79,66 +99,90 @@ def test_a_part_of_the_set_holds_that_part_only():
     assert {assigned.shard_count for assigned in planned.assignments.values()} == {32}
 
 
-def test_planning_again_with_what_was_remembered_changes_nothing():
+def test_planning_again_with_what_was_remembered_and_started_changes_nothing():
     first = plan(gateway(), World(info=INFO), NOW)
+    started = {one.spec.name: InstanceSeen(one.spec, running=True) for one in first.instances}
 
-    again = plan(gateway(), World(info=INFO, active=first.active), NOW + 1)
+    again = plan(
+        gateway(), World(info=INFO, active=first.active, instances=started, last_number=first.last_number), NOW + 1
+    )
 
     assert again == first
 
 
 def test_a_new_recommendation_does_not_change_a_running_set():
-    active = shard_set((0, 8), shard_count=9)
+    active, instances = shard_set((0, 8), shard_count=9), running("mybot-e1-0-8")
+    info = replace(INFO, recommended_shards=40)
 
-    planned = plan(gateway(), World(info=replace(INFO, recommended_shards=40), active=active), NOW)
+    planned = plan(gateway(), World(info=info, active=active, instances=instances), NOW)
 
     assert planned.active == active
     assert planned.not_done == ()
 
 
 def test_another_number_in_the_manifest_restarts_nothing_and_is_reported():
-    active = shard_set((0, 8), shard_count=9)
+    active, instances = shard_set((0, 8), shard_count=9), running("mybot-e1-0-8")
 
-    planned = plan(gateway(shards=18), World(info=INFO, active=active), NOW)
+    planned = plan(gateway(shards=18), World(info=INFO, active=active, instances=instances), NOW)
 
     assert planned.active == active
     assert names(planned) == ["mybot-e1-0-8"]
     [not_done] = planned.not_done
     assert not_done.reason == "ReshardNotSupported"
-    assert not_done.message == (
-        "9 shards are running and spec.shards asks for 18: resharding is not supported yet, so nothing was changed"
+    assert not_done.message.startswith(
+        "9 shards are running and spec.shards asks for 18: resharding is not supported yet, so nothing was changed. "
     )
+    assert "discord-gateway up --fresh" in not_done.message
 
 
-@pytest.mark.parametrize("sharding", [{"shardsPerPod": 4}, {"firstShardId": 0, "lastShardId": 3}])
-def test_another_layout_in_the_manifest_restarts_nothing_and_is_reported(sharding):
+def test_another_number_is_taken_where_no_session_and_no_event_is_left():
     active = shard_set((0, 8), shard_count=9)
+    ended = {name: replace(seen, running=False) for name, seen in running("mybot-e1-0-8").items()}
 
-    planned = plan(gateway(shards=9, sharding=sharding), World(info=INFO, active=active), NOW)
+    planned = plan(gateway(shards=4), World(info=INFO, active=active, instances=ended), NOW)
 
-    assert planned.active == active
-    assert [not_done.reason for not_done in planned.not_done] == ["RecutNotSupported"]
+    assert planned.active == shard_set((0, 3), shard_count=4, epoch=2)
+    assert planned.remove == ("mybot-e1-0-8.1",)
+    assert planned.not_done == ()
 
 
-def test_pods_that_run_and_are_not_wanted_are_removed():
-    pods = {
-        "mybot-e1-0-8": PodSeen(running=True, connected=True),
-        "mybot-e1-0-3": PodSeen(running=True, connected=False),
-        "mybot-e1-4-8": PodSeen(running=False, connected=False),
+def test_a_clean_end_keeps_the_number_of_shards_that_has_sessions():
+    active = shard_set((0, 8), shard_count=9)
+    ended = {
+        name: replace(seen, running=False, scratch=frozenset({8})) for name, seen in running("mybot-e1-0-8").items()
     }
 
-    planned = plan(gateway(), World(info=INFO, pods=pods), NOW)
+    planned = plan(gateway(shards=4), World(info=INFO, active=active, instances=ended), NOW)
 
-    assert planned.remove == ("mybot-e1-0-3",)
+    assert planned.active == active
+    assert [one.spec.name for one in planned.instances] == ["mybot-e1-0-8.1"]
+
+
+def test_another_layout_in_the_manifest_is_taken_over_range_by_range():
+    active, instances = shard_set((0, 8), shard_count=9), running("mybot-e1-0-8")
+
+    planned = plan(
+        gateway(shards=9, sharding={"shardsPerPod": 5}),
+        World(info=INFO, active=active, instances=instances, last_number=1),
+        NOW,
+    )
+
+    assert planned.active == shard_set((0, 4), (5, 8), shard_count=9)
+    assert [(one.spec.name, one.role) for one in planned.instances] == [
+        ("mybot-e1-0-4.2", "active"),
+        ("mybot-e1-0-8.1", "draining"),
+    ]
+    assert planned.not_done == ()
 
 
 def test_running_pods_stay_wanted_while_discord_cannot_be_asked():
     active = shard_set((0, 8), shard_count=9)
-    pods = {"mybot-e1-0-8": PodSeen(running=True, connected=True)}
+    world = World(info=None, info_problem="down", active=active)
+    instances = of_the_wanted_revision(gateway(), world, running("mybot-e1-0-8").values())
 
-    planned = plan(gateway(), World(info=None, info_problem="down", active=active, pods=pods), NOW)
+    planned = plan(gateway(), replace(world, instances=instances), NOW)
 
-    assert names(planned) == ["mybot-e1-0-8"]
+    assert [one.spec.name for one in planned.instances] == ["mybot-e1-0-8.1"]
     assert planned.remove == ()
     assert planned.assignments == {}, "without Discord's URL there is nothing to tell; pods keep what they were told"
 
@@ -155,6 +199,7 @@ def test_a_gateway_url_of_the_manifest_goes_before_discords():
 def test_an_assignment_carries_all_settings_of_the_manifest():
     manifest = gateway(
         discord={"compression": "none"},
+        sharding={"shardsPerWorker": 4, "maxWorkers": 3},
         presence={"status": "idle"},
         delivery={
             "sink": {"http": {"url": "http://bot/", "batch": {"maxEvents": 7}}},
@@ -168,6 +213,8 @@ def test_an_assignment_carries_all_settings_of_the_manifest():
     [assigned] = plan(manifest, World(info=INFO), NOW).assignments.values()
 
     assert (assigned.term, assigned.n, assigned.gateway, assigned.pod) == (0, 0, "mybot", "mybot-e1-0-8")
+    assert assigned.instance == "mybot-e1-0-8.1"
+    assert (assigned.shards_per_worker, assigned.max_workers) == (4, 3)
     assert (assigned.epoch, assigned.shard_count, assigned.role) == (1, 9, "active")
     assert assigned.range == ShardRange(first_shard_id=0, last_shard_id=8)
     assert assigned.ownership == Ownership(active_epoch=1, active_shard_count=9)
@@ -177,52 +224,8 @@ def test_an_assignment_carries_all_settings_of_the_manifest():
         "intents": 513,
         "presence": {"since": None, "activities": [], "status": "idle", "afk": False},
     }
-    delivery = assigned.delivery.model_dump(exclude={"http": {"max_connections"}})
-    assert delivery == {
-        "http": {"url": "http://bot/", "max_batch_events": 7},
-        "ordering": "none",
-        "timeout": 1.5,
-        "max_queued_events": 5,
-        "max_queued_bytes": 2**20,
-        "overflow": "dropNewest",
-        "include": ("MESSAGE_CREATE",),
-        "exclude": ("TYPING_START",),
-    }
-
-
-def checkpoint(shard_id: int, shard_count: int = 9) -> Checkpoint:
-    return Checkpoint(
-        shard_id=shard_id, shard_count=shard_count, session_id="s", seq=7, resume_gateway_url="wss://resume.example"
-    )
-
-
-def seen(*checkpoints: Checkpoint | None, connected: bool) -> PodSeen:
-    shards = tuple(
-        ShardObserved(shard_id=shard_id, state="connected", checkpoint_remote=remote)
-        for shard_id, remote in enumerate(checkpoints)
-    )
-    return PodSeen(running=False, connected=connected, observed=Observed(pod="mybot-e1-0-8", epoch=1, shards=shards))
-
-
-def test_a_pod_that_comes_back_resumes_from_what_it_last_reported():
-    pods = {"mybot-e1-0-8": seen(checkpoint(0), None, checkpoint(2), connected=False)}
-
-    [assigned] = plan(gateway(), World(info=INFO, pods=pods), NOW).assignments.values()
-
-    assert assigned.checkpoints == (checkpoint(0), checkpoint(2))
-
-
-def test_a_connected_pod_is_not_sent_its_own_reports():
-    pods = {"mybot-e1-0-8": seen(checkpoint(0), connected=True)}
-
-    [assigned] = plan(gateway(), World(info=INFO, pods=pods), NOW).assignments.values()
-
-    assert assigned.checkpoints == ()
-
-
-def test_a_session_of_another_shard_count_is_not_resumed():
-    pods = {"mybot-e1-0-8": seen(checkpoint(0, shard_count=4), connected=False)}
-
-    [assigned] = plan(gateway(), World(info=INFO, pods=pods), NOW).assignments.values()
-
-    assert assigned.checkpoints == ()
+    delivery = assigned.delivery
+    assert (delivery.http.url, delivery.http.max_batch_events) == ("http://bot/", 7)
+    assert (delivery.ordering, delivery.timeout) == ("none", 1.5)
+    assert (delivery.max_queued_events, delivery.max_queued_bytes, delivery.overflow) == (5, 2**20, "dropNewest")
+    assert (delivery.include, delivery.exclude) == (("MESSAGE_CREATE",), ("TYPING_START",))

@@ -11,10 +11,18 @@ from gateway_operator.core.identify_ledger import LedgerView
 from gateway_operator.core.plan import plan
 from gateway_operator.core.spoken import spoken_duration
 from gateway_operator.core.status import status
-from gateway_operator.core.status_model import GatewayStatus, Phase, PodRow, ShardRow
-from gateway_operator.core.world import GatewayInfo, PodSeen, World
+from gateway_operator.core.status_model import GatewayStatus, Phase, PodRow, RangeStatus, RolloutStatus, ShardRow
+from gateway_operator.core.world import GatewayInfo, InstanceSeen, InstanceSpec, PodSpec, World
 from gateway_operator.model import DiscordGateway, load_manifest
-from shardpod.contract import Counters, Observed, QueueObserved, ShardObserved, ShardRange, SinkObserved
+from shardpod.contract import (
+    Counters,
+    Observed,
+    QueueObserved,
+    ShardObserved,
+    ShardRange,
+    SinkObserved,
+    SpoolObserved,
+)
 
 NOW = 1000.0
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -49,17 +57,23 @@ def gateway(**spec: Any) -> DiscordGateway:
     return load_manifest(yaml.safe_dump(manifest))
 
 
-def pod(name: str, *shards: ShardObserved, epoch: int = 1, **changes: Any) -> PodSeen:
+REVISION = plan(gateway(), World(info=INFO), NOW).instances[0].spec.revision
+
+
+def spec(name: str, number: int = 1) -> InstanceSpec:
     first, last = (int(part) for part in name.split("-")[2:])
+    return InstanceSpec(PodSpec(name, 1, ShardRange(first_shard_id=first, last_shard_id=last)), number, REVISION)
+
+
+def pod(name: str, *shards: ShardObserved, epoch: int = 1, number: int = 1, **changes: Any) -> InstanceSeen:
+    one = spec(name, number)
     observed = Observed(
-        pod=name,
-        epoch=epoch,
-        shard_count=4,
-        range=ShardRange(first_shard_id=first, last_shard_id=last),
-        shards=shards,
-        **changes,
+        pod=name, instance=one.name, epoch=epoch, shard_count=4, range=one.pod.range, shards=shards, **changes
     )
-    return PodSeen(running=True, connected=True, observed=observed)
+    return InstanceSeen(one, running=True, connected=True, observed=observed)
+
+
+FIRST = spec("mybot-e1-0-1")
 
 
 def connected(shard_id: int, **changes: Any) -> ShardObserved:
@@ -77,7 +91,7 @@ ALL_CONNECTED = {
 
 
 def status_of(
-    pods: dict[str, PodSeen],
+    pods: dict[str, InstanceSeen],
     *,
     manifest: DiscordGateway | None = None,
     info: GatewayInfo | None = INFO,
@@ -86,7 +100,8 @@ def status_of(
 ) -> GatewayStatus:
     manifest = manifest or gateway()
     active = plan(gateway(), World(info=INFO), NOW).active if info else None
-    world = World(info=info, info_problem=info_problem, active=active, pods=pods)
+    instances = {seen.spec.name: seen for seen in pods.values()}
+    world = World(info=info, info_problem=info_problem, active=active, instances=instances, last_number=1)
     return status(manifest, world, plan(manifest, world, NOW), ledger, NOW, wall_now=NOON)
 
 
@@ -107,7 +122,7 @@ def test_a_gateway_whose_shards_are_all_connected_is_ready():
 
 
 def test_the_status_is_shaped_as_the_resources():
-    for_the_command = {"name", "shard_rows", "pods"}
+    for_the_command = {"name", "shard_rows", "pods", "rollout", "dead_letters"}
     made = status_of(ALL_CONNECTED).model_dump(mode="json", by_alias=True, exclude={"conditions", *for_the_command})
 
     assert made == {
@@ -141,7 +156,9 @@ def test_each_shard_has_a_row():
     rows = status_of(ALL_CONNECTED).shard_rows
 
     assert [row.shard_id for row in rows] == [0, 1, 2, 3]
-    assert rows[0] == ShardRow(shard_id=0, pod="mybot-e1-0-1", state="connected", guilds=5, latency_ms=42.1)
+    assert rows[0] == ShardRow(
+        shard_id=0, pod="mybot-e1-0-1", instance="mybot-e1-0-1.1", state="connected", guilds=5, latency_ms=42.1
+    )
     assert (rows[3].pod, rows[3].queue_events) == ("mybot-e1-2-3", 9)
 
 
@@ -151,22 +168,43 @@ def test_each_pod_has_a_row():
         connected(2),
         ready=True,
         queue=QueueObserved(events=9, events_longest=12, oldest_age=1.26),
-        counters=Counters(delivered=70, dropped={"overflow": 2, "too_old": 1}),
+        spool=SpoolObserved(events=4, bytes=400),
+        dead_letters=6,
+        counters=Counters(delivered=70, dropped={"overflow": 2, "too_old": 1}, transfers=2, worker_restarts=1),
+        http_address="127.0.0.1:80",
     )
 
     rows = status_of({"mybot-e1-2-3": counted}).pods
 
     assert rows == (
-        PodRow(name="mybot-e1-0-1", connected=False, ready=False),
+        PodRow(
+            name="mybot-e1-0-1",
+            instance="mybot-e1-0-1.2",
+            role="active",
+            range=RangeStatus(first_shard_id=0, last_shard_id=1),
+            up_to_date=True,
+            connected=False,
+            ready=False,
+        ),
         PodRow(
             name="mybot-e1-2-3",
+            instance="mybot-e1-2-3.1",
+            role="active",
+            range=RangeStatus(first_shard_id=2, last_shard_id=3),
+            up_to_date=True,
             connected=True,
             ready=True,
             queue_events=9,
             queue_longest=12,
             oldest_age=1.3,
+            spool_events=4,
+            spool_bytes=400,
+            dead_letters=6,
             delivered=70,
             dropped=3,
+            transfers=2,
+            worker_restarts=1,
+            http_address="127.0.0.1:80",
         ),
     )
 
@@ -220,10 +258,10 @@ def test_shards_on_their_way_are_counted_and_the_time_is_estimated():
     ("seen", "problem"),
     [
         (None, "its pod is not running"),
-        (PodSeen(running=False, connected=False), "its pod is not running"),
-        (PodSeen(running=False, connected=False, problem="ended with code 1"), "ended with code 1"),
-        (PodSeen(running=True, connected=False), "its pod is not connected to the operator"),
-        (PodSeen(running=True, connected=True), "its pod has not reported it yet"),
+        (InstanceSeen(FIRST, running=False), "its pod is not running"),
+        (InstanceSeen(FIRST, running=False, problem="ended with code 1"), "ended with code 1"),
+        (InstanceSeen(FIRST, running=True), "its pod is not connected to the operator"),
+        (InstanceSeen(FIRST, running=True, connected=True), "its pod has not reported it yet"),
         (replace(ALL_CONNECTED["mybot-e1-0-1"], connected=False), "its pod is not connected to the operator"),
         (pod("mybot-e1-0-1", connected(0), epoch=7), "its pod has not reported it yet"),
     ],
@@ -239,13 +277,13 @@ def test_a_shard_whose_pod_says_nothing_is_unknown_and_the_row_says_why(seen, pr
 
 
 def test_a_pod_that_fails_is_named():
-    pods = {**ALL_CONNECTED, "mybot-e1-0-1": PodSeen(running=False, connected=False, problem="ended 3 times")}
+    pods = {**ALL_CONNECTED, "mybot-e1-0-1": InstanceSeen(FIRST, running=False, problem="ended 3 times")}
 
     made = status_of(pods)
 
     assert made.phase is Phase.DEGRADED
     assert told(made, "Degraded") == ("True", "PodFailing")
-    assert made.condition("Degraded").message == "mybot-e1-0-1: ended 3 times"
+    assert made.condition("Degraded").message == "mybot-e1-0-1.1: ended 3 times"
 
 
 def test_a_bot_that_takes_no_events_degrades_the_gateway_but_keeps_it_ready():
@@ -354,3 +392,79 @@ def test_a_reshard_that_is_asked_for_and_not_supported_is_reported():
 )
 def test_durations_are_spoken(seconds, words):
     assert spoken_duration(seconds) == words
+
+
+# While a pod is replaced.
+
+
+def released(shard_id: int) -> ShardObserved:
+    return ShardObserved(shard_id=shard_id, state="released")
+
+
+def awaiting(shard_id: int) -> ShardObserved:
+    return ShardObserved(shard_id=shard_id, state="awaiting_transfer")
+
+
+def test_a_replacement_does_not_make_the_gateway_unready():
+    replaced = {
+        **ALL_CONNECTED,
+        "old": pod("mybot-e1-0-1", connected(0, guilds=5), released(1)),
+        "new": pod("mybot-e1-0-1", awaiting(0), connected(1, gap=0.25), number=2),
+    }
+    del replaced["mybot-e1-0-1"]
+
+    made = status_of(replaced)
+
+    assert made.phase is Phase.RUNNING
+    assert made.ready_shards == 4
+    assert [(row.instance, row.state, row.gap_seconds) for row in made.shard_rows[:2]] == [
+        ("mybot-e1-0-1.1", "connected", None),
+        ("mybot-e1-0-1.2", "connected", 0.25),
+    ]
+    assert [(row.instance, row.role) for row in made.pods] == [
+        ("mybot-e1-0-1.2", "active"),
+        ("mybot-e1-2-3.1", "active"),
+        ("mybot-e1-0-1.1", "draining"),
+    ]
+    assert told(made, "Progressing") == ("True", "ReplacingPods")
+    assert made.condition("Progressing").message == (
+        "pods are being replaced, one after the other: 1 of 2 done, 1 old still hold something"
+    )
+    assert made.rollout == RolloutStatus(restarts=0, pods=2, replaced=1, leaving=1)
+
+
+def test_a_shard_that_is_given_and_not_yet_taken_says_so():
+    pods = {
+        "old": pod("mybot-e1-0-1", released(0), connected(1)),
+        "new": replace(pod("mybot-e1-0-1", number=2), connected=False),
+    }
+
+    row = status_of(pods).shard_rows[0]
+
+    assert (row.state, row.problem) == ("released", "given to the pod's new instance, which has not reported it yet")
+
+
+def test_a_rollout_is_complete_when_all_are_replaced_and_nobody_is_leaving():
+    rollout = status_of(ALL_CONNECTED).rollout
+
+    assert rollout is not None
+    assert rollout.complete
+
+
+def test_a_spool_that_cannot_be_written_degrades_the_gateway():
+    full = pod("mybot-e1-2-3", connected(2), connected(3), spool=SpoolObserved(problem="No space left on device"))
+
+    made = status_of({**ALL_CONNECTED, "mybot-e1-2-3": full})
+
+    assert told(made, "Degraded") == ("True", "SpoolFailing")
+    assert made.condition("Degraded").message == (
+        "mybot-e1-2-3.1: events that wait cannot be written to disk (No space left on device); they are in memory "
+        "only, and a crash of the pod would lose what Discord does not send again"
+    )
+
+
+def test_dead_letters_are_counted_and_degrade_nothing():
+    made = status_of({**ALL_CONNECTED, "other": pod("mybot-e1-2-3", connected(2), connected(3), dead_letters=3)})
+
+    assert made.dead_letters == 3
+    assert made.phase is Phase.RUNNING

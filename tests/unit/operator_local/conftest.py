@@ -4,13 +4,15 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from gateway_operator.local.pod_process import PodCommand, _PidFile
-from shardpod.contract import Assignment
+from gateway_operator.core.world import InstanceSpec, PodSpec
+from gateway_operator.local.instance_record import recorded
+from gateway_operator.local.pod_process import PodCommand
+from gateway_operator.local.process_identity import processes_with
+from shardpod.contract import Assignment, ShardRange, environment
 
 DEADLINE = 10.0
 
@@ -76,22 +78,36 @@ def state_path(tmp_path_factory) -> Path:
     return path
 
 
+def end_all_below(directory: Path) -> None:
+    """Kill the processes of every instance that has a record in the directory."""
+    for spec, process in recorded(directory / "pods"):
+        found = processes_with(environment.SCRATCH, str(directory / "scratch" / spec.name))
+        for one in filter(None, (process, *found)):
+            one.kill_group()
+
+
 @pytest.fixture
-def pod_files(state_path) -> Iterator[Path]:
-    """The directory of the pid files; what they name at the end is killed."""
-    directory = state_path / "pods"
-    directory.mkdir()
-    yield directory
-    for file in directory.glob("*.json"):
-        with suppress(ValueError):
-            _PidFile.model_validate_json(file.read_bytes()).process.kill_group()
+def pods_path(state_path) -> Iterator[Path]:
+    """The directory that has the records and the scratch of pods; what runs at the end is killed."""
+    (state_path / "pods").mkdir()
+    yield state_path
+    end_all_below(state_path)
+
+
+@pytest.fixture(scope="session")
+def instance() -> Callable[..., InstanceSpec]:
+    def build(number: int = 1, *, revision: str = "now", first: int = 0, last: int = 15) -> InstanceSpec:
+        held = ShardRange(first_shard_id=first, last_shard_id=last)
+        return InstanceSpec(PodSpec(f"mybot-e1-{first}-{last}", 1, held), number, revision)
+
+    return build
 
 
 @pytest.fixture
 def pod_command() -> Callable[..., PodCommand]:
-    def build(program: str = OBEDIENT, *, digest: str = "same", **environment: str) -> PodCommand:
+    def build(program: str = OBEDIENT, **given: str) -> PodCommand:
         # -I -S: the pods here need nothing but the interpreter, and start in half the time.
-        return PodCommand((sys.executable, "-I", "-S", "-c", program), environment, digest)
+        return PodCommand((sys.executable, "-I", "-S", "-c", program), given)
 
     return build
 

@@ -91,6 +91,7 @@ def test_another_secret_that_is_missing_says_what_it_is_for_and_where_it_was_loo
         secrets.value(SINK_REF, purpose="authorization for the HTTP sink")
 
     assert "authorization for the HTTP sink" in error.value.message
+    assert "key http of secret bot" in error.value.message
     assert str(tmp_path / "secrets/bot/http") in error.value.message
 
 
@@ -99,3 +100,20 @@ def test_a_secret_that_is_not_a_file_of_text_is_an_error_of_one_line(secrets, tm
 
     with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
         secrets.value(SINK_REF, purpose="x")
+
+
+@pytest.mark.parametrize("content", ["s3cret\nX-Evil: 1", "s3\rcret", "s3\0cret"])
+def test_a_secret_that_cannot_stand_in_a_header_is_refused_without_showing_it(secrets, tmp_path, content):
+    write(tmp_path / "secrets/bot/http", content)
+
+    with pytest.raises(UserError, match="must be one line of text") as error:
+        secrets.value(SINK_REF, purpose="authorization for the HTTP sink")
+
+    assert str(tmp_path / "secrets/bot/http") in error.value.message
+    assert "s3" not in error.value.message
+
+
+def test_a_file_of_several_lines_may_be_wanted_by_its_path(secrets, tmp_path):
+    path = write(tmp_path / "secrets/bot/http", "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n")
+
+    assert secrets.file(SINK_REF, purpose="CA certificate") == path

@@ -4,6 +4,8 @@ from importlib.metadata import version
 
 import click
 
+from .dead_letters import dead_letters
+from .restart import restart
 from .status import status
 from .up import up
 from .validate import validate
@@ -20,8 +22,13 @@ Example: try a file without a bot or a token, then look at it from a second term
   discord-gateway status gateway.yaml
 
 \b
+After a change of the file, or an update of this program
+  discord-gateway restart gateway.yaml
+
+\b
 Exit codes
   0  done
+  1  not done in time, or failed in a way that is not foreseen
   2  a file, an option or the token cannot be used
   3  the gateway that was asked for does not run
 """
@@ -35,4 +42,6 @@ def main() -> None:
 
 main.add_command(up)
 main.add_command(status)
+main.add_command(restart)
+main.add_command(dead_letters)
 main.add_command(validate)

@@ -6,6 +6,9 @@ from typing import IO, Any
 
 import click
 
+EXIT_NOT_DONE = 1
+"""What was asked for is under way, and not through within the time to wait."""
+
 EXIT_UNUSABLE = 2
 """Something the user gave cannot be used: a file, an option, a token."""
 

@@ -1,8 +1,10 @@
 """Where a gateway's state is kept, from what the user has named: nothing, a name, a file or a directory."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gateway_operator.local.instance_record import left_running
 from gateway_operator.local.state_directory import StateDirectory, default_state_directory
 
 from .manifest_file import read_manifest
@@ -32,3 +34,21 @@ def known_gateways(environment: Mapping[str, str]) -> list[str]:
     if not base.is_dir():
         return []
     return sorted({directory.name.removesuffix(SIMULATED_SUFFIX) for directory in base.iterdir() if directory.is_dir()})
+
+
+def asked_places(name: str | None, state_dir: Path | None) -> Iterator[tuple[str, StateDirectory]]:
+    """Where a gateway that runs may be asked: its name and place, the real gateway before one on the simulator."""
+    if state_dir is not None:
+        yield name or state_dir.absolute().name, StateDirectory(state_dir)
+        return
+    for known in [name] if name else known_gateways(os.environ):
+        for simulated in (False, True):
+            yield known, state_directory(known, os.environ, simulated=simulated)
+
+
+def left_alone(name: str | None, state_dir: Path | None) -> tuple[str, int] | None:
+    """The first gateway whose pods run without an operator, and how many; None if there is none."""
+    for found, directory in asked_places(name, state_dir):
+        if pods := left_running(directory.pods):
+            return found, pods
+    return None

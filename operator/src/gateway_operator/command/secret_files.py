@@ -23,19 +23,34 @@ class SecretFiles:
         self._directory = directory
 
     def value(self, ref: SecretRef | None, *, purpose: str) -> str | None:
-        """A value without white space around it, or None when the manifest names none. Raises UserError if missing."""
+        """A header's value without white space around it, or None when the manifest names none.
+
+        Raises UserError if it is missing, or cannot stand in a header: then no request would ever get through.
+        """
         if ref is None:
             return None
+        value = self._found(ref, purpose=purpose)
+        if not value.isprintable():
+            raise UserError(
+                f"the {purpose} in {self._path(ref)} must be one line of text: it holds a line break or another "
+                "character that no header has"
+            )
+        return value
+
+    def file(self, ref: SecretRef | None, *, purpose: str) -> Path | None:
+        """The path of the file instead, whatever is in it. Raises UserError if it is missing."""
+        if ref is None:
+            return None
+        self._found(ref, purpose=purpose)
+        return self._path(ref)
+
+    def _found(self, ref: SecretRef, *, purpose: str) -> str:
         path = self._path(ref)
         if value := _read(path):
             return value
         raise UserError(
             f"no {purpose}: the manifest names key {ref.key} of secret {ref.name}; looked for the file {path}"
         )
-
-    def file(self, ref: SecretRef | None, *, purpose: str) -> Path | None:
-        """As `value`, for what wants the path of the file instead."""
-        return None if ref is None or self.value(ref, purpose=purpose) is None else self._path(ref)
 
     def token(self, ref: SecretRef, *, token_file: Path | None, environment: Mapping[str, str]) -> str:
         """The bot's token, from the first place that has one: `token_file`, the environment, the secret's file."""

@@ -47,6 +47,9 @@ def _not_fine(status: GatewayStatus) -> Iterator[str]:
     if not telling and status.condition("Ready").status is not ConditionStatus.TRUE:
         telling = [status.condition("Ready")]
     yield from dict.fromkeys(condition.message for condition in telling)
+    if status.dead_letters:
+        events = "1 event" if status.dead_letters == 1 else f"{status.dead_letters:,} events"
+        yield f"{events} set aside as the bot kept refusing: see `discord-gateway dead-letters list`"
 
 
 def _is_fine(condition: Condition) -> bool:

@@ -13,7 +13,7 @@ import uvloop
 
 from gateway_operator import logs
 from gateway_operator.discord_api import TokenRefusedError
-from gateway_operator.embedded import Credentials, run_embedded
+from gateway_operator.embedded import Credentials, UnusableError, run_embedded
 from gateway_operator.local.simulator import TOKEN as SIMULATOR_TOKEN
 from gateway_operator.local.simulator import SimulatedDiscord, SimulatorError, SimulatorOptions, running_simulator
 from gateway_operator.local.state_directory import (
@@ -44,8 +44,11 @@ Examples
   discord-gateway up gateway.yaml --token-file token.txt
   discord-gateway up gateway.yaml --simulator --simulator-guilds 5000 --simulator-rate 200
 
-If this program is killed, the shards stay connected; run the same command again and it takes them over (but with
---simulator all begins anew).
+When it ends, it keeps the sessions, and the events that the bot has not taken, in its state directory: started
+again soon enough (Discord keeps a session for a minute or so), it goes on as if nothing had been. If it is killed, the
+shards even stay connected; run the same command again and it takes them over. With --simulator all begins anew.
+
+After a change of FILE: `discord-gateway restart FILE`.
 """
 
 
@@ -55,6 +58,7 @@ class _Options:
     token_file: Path | None
     secrets: Path | None
     state_dir: Path | None
+    fresh: bool
     log_format: LogFormat
     log_level: LogLevel
     simulator: SimulatorOptions | None
@@ -90,6 +94,11 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
     help="Where to keep what outlives a restart.  [default: ~/.local/state/discord-gateway/NAME]",
 )
 @click.option(
+    "--fresh",
+    is_flag=True,
+    help="Begin anew: forget the sessions and all events not yet delivered, such as for another number of shards.",
+)
+@click.option(
     "--log-format",
     type=click.Choice([choice.value for choice in LogFormat]),
     help="[default: console on a terminal, else json]",
@@ -110,6 +119,7 @@ def up(
     token_file: Path | None,
     secrets: Path | None,
     state_dir: Path | None,
+    fresh: bool,
     log_format: str | None,
     log_level: str,
 ) -> None:
@@ -119,6 +129,7 @@ def up(
             token_file=token_file,
             secrets=secrets,
             state_dir=state_dir,
+            fresh=fresh,
             log_format=LogFormat(log_format) if log_format else logs.default_format(sys.stderr),
             log_level=LogLevel(log_level),
             simulator=SimulatorOptions(simulator_guilds, simulator_max_concurrency, simulator_rate)
@@ -132,9 +143,7 @@ def _run(options: _Options) -> None:
     logs.configure(log_format=options.log_format, level=options.log_level, secrets=())
     if not hasattr(os, "pidfd_open"):
         raise UserError("`up` needs Linux, to follow its pods safely: elsewhere run it in a container")
-    gateway = read_manifest(options.file)
-    secrets = SecretFiles(options.secrets or options.file.parent / "secrets")
-    credentials = _credentials(gateway, secrets, options)
+    gateway, credentials = _read(options)
     directory = _state_directory(gateway, options)
     try:
         directory.prepare()
@@ -158,21 +167,59 @@ async def _main(
     stop = StopSignals()
     with stop.heeded():
         async with AsyncExitStack() as stack:
+            simulated: SimulatedDiscord | None = None
             if options.simulator is not None:
                 simulated = await stack.enter_async_context(running_simulator(directory.simulator, options.simulator))
-                gateway = _on_simulator(gateway, simulated)
-                credentials = replace(credentials, ca_file=simulated.ca_file)
-            secrets = (*credentials.secrets(), directory.control_secret())
-            logs.configure(log_format=options.log_format, level=options.log_level, secrets=secrets)
+                gateway, credentials = _on_simulator(gateway, credentials, simulated)
+            _keep_out_of_logs(credentials, directory, options)
             pod_logging = {environment.LOG_FORMAT: options.log_format, environment.LOG_LEVEL: options.log_level}
             try:
-                await run_embedded(gateway, credentials, directory, pod_logging=pod_logging, stop=stop)
+                await run_embedded(
+                    gateway,
+                    credentials,
+                    directory,
+                    reread=lambda: _reread(gateway.metadata.name, directory, options, simulated),
+                    # What runs on the simulator ends with it: its sessions are no use to the next.
+                    fresh=options.fresh or simulated is not None,
+                    pod_logging=pod_logging,
+                    stop=stop,
+                )
             except (TokenRefusedError, OSError):
                 raise
             except Exception as error:
                 # By the log, not by Python's own traceback: only the log keeps secrets out.
                 logger.exception("the operator failed; its pods go on, run the same command again to take them over")
                 raise click.exceptions.Exit(1) from error
+
+
+def _reread(
+    name: str, directory: StateDirectory, options: _Options, simulated: SimulatedDiscord | None
+) -> tuple[DiscordGateway, Credentials]:
+    """Manifest and secrets as the files are now, for a restart of the pods; raises UnusableError."""
+    try:
+        gateway, credentials = _read(options)
+    except UserError as error:
+        raise UnusableError(*error.message.splitlines()) from None
+    if gateway.metadata.name != name:
+        raise UnusableError(
+            f"{options.file}: it is {gateway.metadata.name} now, and {name} is running: for another gateway, "
+            "`discord-gateway up` another file"
+        )
+    if simulated is not None:
+        gateway, credentials = _on_simulator(gateway, credentials, simulated)
+    _keep_out_of_logs(credentials, directory, options)
+    return gateway, credentials
+
+
+def _read(options: _Options) -> tuple[DiscordGateway, Credentials]:
+    gateway = read_manifest(options.file)
+    secrets = SecretFiles(options.secrets or options.file.parent / "secrets")
+    return gateway, _credentials(gateway, secrets, options)
+
+
+def _keep_out_of_logs(credentials: Credentials, directory: StateDirectory, options: _Options) -> None:
+    secrets = (*credentials.secrets(), directory.control_secret())
+    logs.configure(log_format=options.log_format, level=options.log_level, secrets=secrets)
 
 
 def _credentials(gateway: DiscordGateway, secrets: SecretFiles, options: _Options) -> Credentials:
@@ -189,7 +236,9 @@ def _credentials(gateway: DiscordGateway, secrets: SecretFiles, options: _Option
     )
 
 
-def _on_simulator(gateway: DiscordGateway, simulated: SimulatedDiscord) -> DiscordGateway:
+def _on_simulator(
+    gateway: DiscordGateway, credentials: Credentials, simulated: SimulatedDiscord
+) -> tuple[DiscordGateway, Credentials]:
     discord = gateway.spec.discord.model_copy(
         update={
             "base_url": simulated.rest_url_tls,
@@ -198,7 +247,8 @@ def _on_simulator(gateway: DiscordGateway, simulated: SimulatedDiscord) -> Disco
             "ca_secret_ref": None,
         }
     )
-    return gateway.model_copy(update={"spec": gateway.spec.model_copy(update={"discord": discord})})
+    spec = gateway.spec.model_copy(update={"discord": discord})
+    return gateway.model_copy(update={"spec": spec}), replace(credentials, ca_file=simulated.ca_file)
 
 
 def _state_directory(gateway: DiscordGateway, options: _Options) -> StateDirectory:

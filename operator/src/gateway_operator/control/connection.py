@@ -1,4 +1,4 @@
-"""One pod's connection: its reports come in, its assignment and the answers to its requests for permits go out.
+"""One instance's connection: its reports come in, its assignment and the answers to its requests for permits go out.
 
 It decides nothing: whether a shard may identify is the ledger's business, what a pod has to do the planner's.
 A pod whose messages cannot be understood is disconnected with a reason and may dial again; it never harms
@@ -21,7 +21,7 @@ from shardpod.contract import Assignment, IdentifySent, Observed, PermitAnswer, 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 CLOSE_REPLACED = 4001
-"""A newer connection of the same pod took over (RFC 6455 leaves 4000-4999 to applications)."""
+"""A newer connection of the same instance took over (RFC 6455 leaves 4000-4999 to applications)."""
 
 UNASSIGNED_RETRY = 1.0
 """Seconds until a pod should ask again that asked for a shard which its assignment does not hold."""
@@ -40,9 +40,9 @@ class NotUnderstoodError(Exception):
 
 
 class PodConnection:
-    """Serves one connection until it ends. `pod` is None until the first report, which names the pod.
+    """Serves one connection until it ends. `instance` is None until the first report, which names it.
 
-    `heard` is called with each report, `assigned` for the numbered assignment of a pod, if it has one.
+    `heard` is called with each report, `assigned` for the numbered assignment of an instance, if it has one.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PodConnection:
         heard: "Callable[[PodConnection, Observed], None]",
         clock: Callable[[], float],
     ) -> None:
-        self.pod: str | None = None
+        self.instance: str | None = None
         self._socket = socket
         self._term = term
         self._ledger = ledger
@@ -73,7 +73,9 @@ class PodConnection:
         except ConnectionClosed as ended:
             _log_refusal(ended)
         except NotUnderstoodError as problem:
-            logger.warning("closed a pod's connection: not of the contract", pod=self.pod, problem=str(problem))
+            logger.warning(
+                "closed a pod's connection: not of the contract", instance=self.instance, problem=str(problem)
+            )
             await self._socket.close(CloseCode.POLICY_VIOLATION, _close_reason(str(problem)))
         finally:
             sender.cancel()
@@ -89,7 +91,7 @@ class PodConnection:
             self._outbox.put_nowait(assignment)
 
     def make_way(self) -> None:
-        """Close: a newer connection of the same pod is there. Of what still arrives only spent permits count."""
+        """Close: a newer connection of the same instance is there. Of what still arrives only spent permits count."""
         closing = self._socket.close(CLOSE_REPLACED, "a newer connection of this pod took over")
         self._making_way = asyncio.create_task(closing)
 
@@ -106,19 +108,20 @@ class PodConnection:
                 case _ if self._making_way is not None:
                     pass
                 case Observed() as observed:
-                    self.pod = self.pod or observed.pod
-                    if observed.pod != self.pod:
-                        raise NotUnderstoodError(f"this connection is {self.pod}'s, but a report named another pod")
+                    named = instance_of(observed)
+                    self.instance = self.instance or named
+                    if named != self.instance:
+                        raise NotUnderstoodError(f"this connection is {self.instance}'s, but a report named another")
                     self._heard(self, observed)
                 case PermitRequest() as request:
                     await self._socket.send(self._answer(request).model_dump_json())
 
     def _assignment(self) -> Assignment | None:
-        return None if self.pod is None else self._assigned(self.pod)
+        return None if self.instance is None else self._assigned(self.instance)
 
     def _answer(self, request: PermitRequest) -> PermitAnswer:
         if not self._holds(request):
-            reason = "this shard is not in the pod's assignment"
+            reason = "this shard is not in the pod's assignment, or is leaving it"
             return PermitAnswer(request=request.request, term=self._term, retry_in=UNASSIGNED_RETRY, reason=reason)
         answer = self._ledger.ask(
             request.epoch, request.shard_id, request.shard_count, ready=request.ready, now=self._clock()
@@ -130,13 +133,19 @@ class PodConnection:
         return PermitAnswer(request=request.request, term=self._term, retry_in=answer.retry_in, reason=answer.reason)
 
     def _holds(self, request: PermitRequest) -> bool:
-        """I4: a pod left over from an older plan must not spend identifies on shards it no longer holds."""
+        """I4: an instance that is leaving must not spend identifies on shards that its successor is to hold."""
         assigned = self._assignment()
         return (
             assigned is not None
+            and assigned.role == "active"
             and (assigned.epoch, assigned.shard_count) == (request.epoch, request.shard_count)
             and assigned.range.first_shard_id <= request.shard_id <= assigned.range.last_shard_id
         )
+
+
+def instance_of(observed: Observed) -> str:
+    """Who reports; a pod that knows nothing of instances is the only one of its name."""
+    return observed.instance or observed.pod
 
 
 async def receive(socket: ServerConnection) -> Observed | PermitRequest | IdentifySent:

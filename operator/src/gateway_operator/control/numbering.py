@@ -9,30 +9,30 @@ from shardpod.contract import Assignment
 
 
 class AssignmentNumbering:
-    """Remembers per pod what was last assigned; `n` counts up only when the content changed."""
+    """Remembers per instance what was last assigned; `n` counts up only when the content changed."""
 
     def __init__(self, term: int) -> None:
         self._term = term
         self._current: dict[str, Assignment] = {}
         self._last_n: dict[str, int] = {}
 
-    def current(self, pod: str) -> Assignment | None:
-        """The numbered assignment in force for `pod`, or None when the plan has none for it."""
-        return self._current.get(pod)
+    def current(self, instance: str) -> Assignment | None:
+        """The numbered assignment in force for `instance`, or None when the plan has none for it."""
+        return self._current.get(instance)
 
     def replace(self, assignments: Mapping[str, Assignment]) -> set[str]:
-        """Take the whole plan's assignments (their own term and n are ignored); the pods whose content changed."""
-        changed = {pod for pod, wanted in assignments.items() if not self._in_force(pod, wanted)}
-        for pod in changed:
-            # A pod dropped from the plan and taken in again goes on counting: within a term no number comes twice.
-            self._last_n[pod] = self._last_n.get(pod, 0) + 1
-            self._current[pod] = self._numbered(assignments[pod], self._last_n[pod])
-        for pod in self._current.keys() - assignments.keys():
-            del self._current[pod]
+        """Take the whole plan's assignments (their own term and n are ignored); the instances whose content changed."""
+        changed = {instance for instance, wanted in assignments.items() if not self._in_force(instance, wanted)}
+        for instance in changed:
+            # One dropped from the plan and taken in again goes on counting: within a term no number comes twice.
+            self._last_n[instance] = self._last_n.get(instance, 0) + 1
+            self._current[instance] = self._numbered(assignments[instance], self._last_n[instance])
+        for instance in self._current.keys() - assignments.keys():
+            del self._current[instance]
         return changed
 
-    def _in_force(self, pod: str, wanted: Assignment) -> bool:
-        current = self._current.get(pod)
+    def _in_force(self, instance: str, wanted: Assignment) -> bool:
+        current = self._current.get(instance)
         return current is not None and current == self._numbered(wanted, current.n)
 
     def _numbered(self, assignment: Assignment, n: int) -> Assignment:

@@ -16,9 +16,9 @@ import structlog
 from websockets.asyncio.server import ServerConnection, unix_serve
 from websockets.http11 import Request, Response
 
-from shardpod.contract import Assignment, Observed
+from shardpod.contract import Assignment, Observed, Role
 
-from .connection import PermitLedger, PodConnection
+from .connection import PermitLedger, PodConnection, instance_of
 from .numbering import AssignmentNumbering
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -35,11 +35,15 @@ KEEPALIVE = 20.0
 
 @dataclass(frozen=True, slots=True)
 class PodHeard:
-    """What a pod last said; `heard_at` is on the operator's monotonic clock, in seconds."""
+    """What an instance of a pod last said; `heard_at` is on the operator's monotonic clock, in seconds.
+
+    `told`: the role that it was last assigned, once it has said that this assignment is in force.
+    """
 
     connected: bool
     observed: Observed
     heard_at: float
+    told: Role | None = None
 
 
 class ControlServer:
@@ -58,16 +62,16 @@ class ControlServer:
         self._connections: dict[str, PodConnection] = {}
 
     def pods(self) -> Mapping[str, PodHeard]:
-        """What each pod last said, connected or not."""
-        return dict(self._heard)
+        """What each instance last said, connected or not."""
+        return {name: replace(heard, told=self._told(name, heard.observed)) for name, heard in self._heard.items()}
 
     def assign(self, assignments: Mapping[str, Assignment]) -> None:
         """Make this the whole truth: whose content changed is told at once, or when it dials again."""
-        for pod in self._numbering.replace(assignments):
-            if (connection := self._connections.get(pod)) is not None:
+        for name in self._numbering.replace(assignments):
+            if (connection := self._connections.get(name)) is not None:
                 connection.send_assignment()
-        for pod in self._heard.keys() - assignments.keys() - self._connections.keys():
-            del self._heard[pod]
+        for name in self._heard.keys() - assignments.keys() - self._connections.keys():
+            del self._heard[name]
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
@@ -84,6 +88,12 @@ class ControlServer:
             server_header=None,
         ):
             yield
+
+    def _told(self, instance: str, observed: Observed) -> Role | None:
+        current = self._numbering.current(instance)
+        if current is None or (observed.term, observed.n) != (current.term, current.n):
+            return None
+        return current.role
 
     def _check_authorization(self, socket: ServerConnection, request: Request) -> Response | None:
         # `get_all`, not `get`: a header given twice must be an answer of 401, not an exception.
@@ -108,22 +118,22 @@ class ControlServer:
             self._disconnected(connection)
 
     def _note(self, connection: PodConnection, observed: Observed) -> None:
-        pod = observed.pod
-        older = self._connections.get(pod)
+        name = instance_of(observed)
+        older = self._connections.get(name)
         if older is not connection:
-            self._connections[pod] = connection
+            self._connections[name] = connection
             connection.send_assignment()
-            logger.info("pod connected", pod=pod)
+            logger.info("pod connected", instance=name)
             if older is not None:
                 older.make_way()
-        self._heard[pod] = PodHeard(connected=True, observed=observed, heard_at=self._clock())
+        self._heard[name] = PodHeard(connected=True, observed=observed, heard_at=self._clock())
         self._changed.set()
 
     def _disconnected(self, connection: PodConnection) -> None:
-        pod = connection.pod
-        if pod is None or self._connections.get(pod) is not connection:
+        name = connection.instance
+        if name is None or self._connections.get(name) is not connection:
             return
-        del self._connections[pod]
-        self._heard[pod] = replace(self._heard[pod], connected=False)
-        logger.info("pod disconnected", pod=pod)
+        del self._connections[name]
+        self._heard[name] = replace(self._heard[name], connected=False)
+        logger.info("pod disconnected", instance=name)
         self._changed.set()

@@ -1,4 +1,6 @@
-"""Writes one pod's assignment out of the resource and the world."""
+"""Writes the instances' assignments out of the resource and the world."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gateway_operator.model import Delivery, DiscordGateway, Spec
 from shardpod.contract import (
@@ -8,45 +10,85 @@ from shardpod.contract import (
     DiscordSettings,
     HttpSinkSettings,
     Ownership,
+    Peer,
 )
 
-from .world import PodSeen, PodSpec, ShardSet, World
+from .holding import held
+from .world import InstanceSeen, PlannedInstance, ShardSet, World
+
+Assignments = Mapping[str, Assignment]
 
 
-def assignment(gateway: DiscordGateway, active: ShardSet, pod: PodSpec, world: World) -> Assignment | None:
-    """The whole of what `pod` has to do; None while no gateway URL is known, neither Discord's nor the manifest's."""
+def assignments(gateway: DiscordGateway, active: ShardSet, run: Sequence[PlannedInstance], world: World) -> Assignments:
+    """What each instance has to do, by name; none while no gateway URL is known, neither Discord's nor the manifest's.
+
+    Instances of another epoch than the active one are told nothing: their sessions are not this shard set's.
+    """
     gateway_url = gateway.spec.discord.gateway_url or (world.info.url if world.info else None)
     if gateway_url is None:
-        return None
-    return Assignment(
-        term=0,
-        n=0,
-        gateway=gateway.metadata.name,
-        pod=pod.name,
-        epoch=pod.epoch,
-        shard_count=active.shard_count,
-        range=pod.range,
-        role="active",
-        ownership=Ownership(active_epoch=active.epoch, active_shard_count=active.shard_count),
-        checkpoints=_checkpoints(world.pods.get(pod.name), active),
-        discord=_discord(gateway.spec, gateway_url),
-        delivery=_delivery(gateway.spec.delivery),
-    )
+        return {}
+    leaving = [world.instances[one.spec.name] for one in run if not one.chosen]
+    settings = gateway.spec.sharding, _discord(gateway.spec, gateway_url), _delivery(gateway.spec.delivery)
+    return {
+        one.spec.name: Assignment(
+            term=0,
+            n=0,
+            gateway=gateway.metadata.name,
+            pod=one.spec.pod.name,
+            instance=one.spec.name,
+            epoch=active.epoch,
+            shard_count=active.shard_count,
+            range=one.spec.pod.range,
+            role=one.role,
+            ownership=Ownership(active_epoch=active.epoch, active_shard_count=active.shard_count),
+            checkpoints=_checkpoints(one, active, world),
+            peers=tuple(_peers(one, leaving)) if one.chosen else (),
+            shards_per_worker=settings[0].shards_per_worker,
+            max_workers=settings[0].max_workers,
+            discord=settings[1],
+            delivery=settings[2],
+        )
+        for one in run
+        if one.spec.pod.epoch == active.epoch
+    }
 
 
-def _checkpoints(pod: PodSeen | None, active: ShardSet) -> tuple[Checkpoint, ...]:
-    """What a pod that comes back resumes from: what it last reported itself.
+def _peers(planned: PlannedInstance, leaving: Iterable[InstanceSeen]) -> Iterator[Peer]:
+    """Those from whom shards of this range are to come; one without an address is waited for."""
+    for other in leaving:
+        if other.spec.overlaps(planned.spec.pod) and held(other) & set(planned.spec.pod.shards):
+            yield Peer(
+                pod=other.spec.pod.name,
+                instance=other.spec.name,
+                address=other.observed.http_address if other.connected and other.observed else None,
+                range=other.spec.pod.range,
+            )
 
-    A connected pod knows its sessions better than the operator does. Sending it its own reports would make
-    every one of them a new assignment.
+
+def _checkpoints(planned: PlannedInstance, active: ShardSet, world: World) -> tuple[Checkpoint, ...]:
+    """What shards resume from that nobody else may still hold (architecture, Takeover).
+
+    A connected instance knows the sessions of its shards better than the operator does, but for those that have none
+    yet. Sending it its own reports would make every one of them a new assignment.
     """
-    if pod is None or pod.connected or pod.observed is None:
+    if planned.role != "active":
         return ()
+    others = [held(one) for name, one in world.instances.items() if name != planned.spec.name]
+    known = _under_way(world.instances.get(planned.spec.name))
     return tuple(
-        shard.checkpoint_remote
-        for shard in pod.observed.shards
-        if shard.checkpoint_remote is not None and shard.checkpoint_remote.shard_count == active.shard_count
+        checkpoint
+        for shard_id in planned.spec.pod.shards
+        if (checkpoint := world.checkpoints.get((shard_id, active.shard_count))) is not None
+        and shard_id not in known
+        and not any(shard_id in held_elsewhere for held_elsewhere in others)
     )
+
+
+def _under_way(seen: InstanceSeen | None) -> set[int]:
+    """The shards for which a connected instance needs no checkpoint any more."""
+    if seen is None or not seen.connected or seen.observed is None:
+        return set()
+    return {shard.shard_id for shard in seen.observed.shards if shard.state != "awaiting_transfer"}
 
 
 def _discord(spec: Spec, gateway_url: str) -> DiscordSettings:
@@ -59,13 +101,22 @@ def _discord(spec: Spec, gateway_url: str) -> DiscordSettings:
 
 
 def _delivery(delivery: Delivery) -> DeliverySettings:
+    http, queue = delivery.sink.http, delivery.queue
     return DeliverySettings(
-        http=HttpSinkSettings(url=delivery.sink.http.url, max_batch_events=delivery.sink.http.batch.max_events),
+        http=HttpSinkSettings(
+            url=http.url,
+            max_batch_events=http.batch.max_events,
+            max_in_flight=http.max_in_flight,
+            compression=http.compression,
+        ),
         ordering=delivery.ordering,
         timeout=delivery.timeout,
-        max_queued_events=delivery.queue.max_events,
-        max_queued_bytes=delivery.queue.max_bytes,
-        overflow=delivery.queue.overflow,
+        max_queued_events=queue.max_events,
+        max_queued_bytes=queue.max_bytes,
+        overflow=queue.overflow,
+        shed_first=queue.shed_first,
+        spool_max_bytes=queue.spool.max_bytes,
+        max_attempts=delivery.max_attempts,
         include=delivery.events.include,
         exclude=delivery.events.exclude,
     )

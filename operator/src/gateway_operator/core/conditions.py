@@ -6,7 +6,7 @@ from datetime import datetime
 
 from .identify_ledger import BUCKET_INTERVAL, LedgerView
 from .spoken import spoken_duration
-from .status_model import Condition, ConditionStatus
+from .status_model import Condition, ConditionStatus, RolloutStatus
 from .troubles import Trouble
 from .world import Plan
 
@@ -18,6 +18,7 @@ class Standing:
     wanted: int
     ready: int
     plan: Plan
+    rollout: RolloutStatus
     ledger: LedgerView
     now: float
     resets: datetime | None
@@ -26,6 +27,12 @@ class Standing:
     @property
     def complete(self) -> bool:
         return 0 < self.wanted == self.ready
+
+    @property
+    def replacing(self) -> bool:
+        """Whether a pod is being replaced, or waits for its turn."""
+        outdated = any(one.chosen and not one.up_to_date for one in self.plan.instances)
+        return self.wanted > 0 and (outdated or self.rollout.leaving > 0)
 
     @property
     def refused(self) -> bool:
@@ -49,6 +56,8 @@ def _ready(standing: Standing) -> Condition:
 
 
 def _progressing(standing: Standing) -> Condition:
+    if standing.complete and standing.replacing:
+        return _condition("Progressing", "ReplacingPods", _replacement(standing.rollout), holds=True)
     if standing.complete and standing.plan.not_done:
         reasons = standing.plan.not_done
         return _condition("Progressing", reasons[0].reason, "; ".join(one.message for one in reasons), holds=False)
@@ -99,6 +108,11 @@ def _until(standing: Standing) -> str:
 
 def _count(standing: Standing) -> str:
     return f"{standing.ready} of {standing.wanted} shards are connected"
+
+
+def _replacement(rollout: RolloutStatus) -> str:
+    leaving = f", {rollout.leaving} old still hold something" if rollout.leaving else ""
+    return f"pods are being replaced, one after the other: {rollout.replaced} of {rollout.pods} done{leaving}"
 
 
 def _forecast(standing: Standing) -> str:

@@ -1,51 +1,87 @@
-"""One row a shard: what its pod said of it, or why nothing is known."""
+"""One row a shard: what the instance that holds it said of it, or why nothing is known."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from shardpod.contract import ShardObserved
+from shardpod.contract import ShardObserved, ShardState
 
 from .refusals import explain_refusal
 from .status_model import ShardRow
-from .world import PodSeen, PodSpec
+from .world import InstanceSeen, Plan, World
 
 UNKNOWN = "unknown"
 
+_NEARNESS: dict[ShardState, int] = {
+    "connected": 0,
+    "resuming": 1,
+    "identifying": 2,
+    "connecting": 3,
+    "disconnected": 4,
+    "refused": 5,
+    "awaiting_permit": 6,
+    "awaiting_transfer": 7,
+    "released": 8,
+}
+"""While a pod is replaced two instances speak of each shard: the one nearer to a session holds it."""
 
-def shard_rows(pods: tuple[PodSpec, ...], seen: Mapping[str, PodSeen], intents: int) -> Iterator[ShardRow]:
+
+def shard_rows(plan: Plan, world: World, intents: int) -> Iterator[ShardRow]:
     """Every shard that the plan wants, in order."""
-    for spec in pods:
-        pod = seen.get(spec.name)
-        known = _reported(pod, spec)
-        for shard_id in range(spec.range.first_shard_id, spec.range.last_shard_id + 1):
-            if pod is not None and shard_id in known:
-                yield _row(spec, pod, known[shard_id], intents)
+    known = _reported(plan, world)
+    chosen = {one.spec.pod.name: world.instances.get(one.spec.name) for one in plan.instances if one.chosen}
+    for pod in plan.pods:
+        for shard_id in pod.shards:
+            if shard_id in known:
+                yield _row(*known[shard_id], intents)
             else:
-                yield ShardRow(shard_id=shard_id, pod=spec.name, state=UNKNOWN, problem=_why_unknown(pod))
+                problem = _why_unknown(chosen.get(pod.name))
+                yield ShardRow(shard_id=shard_id, pod=pod.name, state=UNKNOWN, problem=problem)
 
 
-def _reported(pod: PodSeen | None, spec: PodSpec) -> dict[int, ShardObserved]:
-    """What holds now: a pod that is not connected may have changed since it last spoke."""
-    if pod is None or not pod.connected or pod.observed is None or pod.observed.epoch != spec.epoch:
-        return {}
-    return {shard.shard_id: shard for shard in pod.observed.shards}
+def _reported(plan: Plan, world: World) -> dict[int, tuple[InstanceSeen, ShardObserved]]:
+    """Who holds each shard now: an instance that is not connected may have changed since it last spoke."""
+    best: dict[int, tuple[InstanceSeen, ShardObserved]] = {}
+    for one in sorted(plan.instances, key=lambda planned: not planned.chosen):
+        seen = world.instances.get(one.spec.name)
+        if seen is None or not seen.connected or seen.observed is None or plan.active is None:
+            continue
+        if seen.observed.epoch != plan.active.epoch:
+            continue
+        for shard in seen.observed.shards:
+            other = best.get(shard.shard_id)
+            if other is None or _NEARNESS[shard.state] < _NEARNESS[other[1].state]:
+                best[shard.shard_id] = (seen, shard)
+    return best
 
 
-def _why_unknown(pod: PodSeen | None) -> str:
-    if pod is None or not pod.running:
-        return (pod and pod.problem) or "its pod is not running"
-    if not pod.connected:
-        return pod.problem or "its pod is not connected to the operator"
+def _why_unknown(seen: InstanceSeen | None) -> str:
+    if seen is None or not seen.running:
+        return (seen and seen.problem) or "its pod is not running"
+    if not seen.connected:
+        return seen.problem or "its pod is not connected to the operator"
     return "its pod has not reported it yet"
 
 
-def _row(spec: PodSpec, pod: PodSeen, shard: ShardObserved, intents: int) -> ShardRow:
-    refused = shard.state == "refused"
+def _row(seen: InstanceSeen, shard: ShardObserved, intents: int) -> ShardRow:
     return ShardRow(
         shard_id=shard.shard_id,
-        pod=spec.name,
+        pod=seen.spec.pod.name,
+        instance=seen.spec.name,
         state=shard.state,
         guilds=shard.guilds,
         latency_ms=None if shard.latency is None else round(shard.latency * 1000, 1),
-        queue_events=pod.observed.queue.events if pod.observed else 0,
-        problem=explain_refusal(shard.close_code, intents)[1] if refused else shard.problem,
+        queue_events=seen.observed.queue.events if seen.observed else 0,
+        gap_seconds=None if shard.gap is None else round(shard.gap, 3),
+        problem=_problem(shard, intents),
     )
+
+
+def _problem(shard: ShardObserved, intents: int) -> str | None:
+    match shard.state:
+        case "refused":
+            return explain_refusal(shard.close_code, intents)[1]
+        case "released":
+            return "given to the pod's new instance, which has not reported it yet"
+        case "awaiting_transfer":
+            return shard.problem or "waits for the pod's old instance to hand it over"
+        case _:
+            return shard.problem

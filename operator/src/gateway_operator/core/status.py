@@ -13,6 +13,7 @@ from .status_model import (
     GatewayStatus,
     Phase,
     RangeStatus,
+    RolloutStatus,
     SessionStartLimitStatus,
     ShardSetStatus,
 )
@@ -24,11 +25,22 @@ def status(
     gateway: DiscordGateway, world: World, plan: Plan, ledger: LedgerView, now: float, *, wall_now: datetime
 ) -> GatewayStatus:
     """The whole status. `now` is on the operator's monotonic clock in seconds, `wall_now` the same moment's date."""
-    rows = tuple(shard_rows(plan.pods, world.pods, gateway.spec.intents_value))
+    rows = tuple(shard_rows(plan, world, gateway.spec.intents_value))
+    pods = tuple(pod_rows(plan.instances, world.instances))
+    rollout = _rollout(world, plan)
     ready = sum(row.state == "connected" for row in rows)
     resets = _date(ledger.reset_at, now, wall_now)
     found = troubles(gateway, world, plan)
-    standing = Standing(wanted=len(rows), ready=ready, plan=plan, ledger=ledger, now=now, resets=resets, troubles=found)
+    standing = Standing(
+        wanted=len(rows),
+        ready=ready,
+        plan=plan,
+        rollout=rollout,
+        ledger=ledger,
+        now=now,
+        resets=resets,
+        troubles=found,
+    )
     return GatewayStatus(
         name=gateway.metadata.name,
         phase=_phase(standing),
@@ -40,7 +52,18 @@ def status(
         session_start_limit=_session_start_limit(ledger, resets),
         recommended_shards=world.info.recommended_shards if world.info else None,
         shard_rows=rows,
-        pods=tuple(pod_rows(plan.pods, world.pods)),
+        pods=pods,
+        rollout=rollout,
+        dead_letters=sum(pod.dead_letters for pod in pods),
+    )
+
+
+def _rollout(world: World, plan: Plan) -> RolloutStatus:
+    return RolloutStatus(
+        restarts=world.restarts,
+        pods=len(plan.pods),
+        replaced=sum(one.chosen and one.up_to_date and one.settled for one in plan.instances),
+        leaving=sum(not one.chosen for one in plan.instances) + len(plan.remove),
     )
 
 

@@ -10,6 +10,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from shardpod.contract import Role
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
@@ -73,34 +75,69 @@ class SessionStartLimitStatus(_Part):
 class ShardRow(_Part):
     """One shard as the status command lists it.
 
-    `state` is a pod's word for it, or `unknown`; `queue_events` wait in the whole pod.
+    `pod` and `instance` are what holds it now. `state` is a pod's word for it, or `unknown`; `queue_events` wait in
+    the whole pod; `gap_seconds`: how long nothing was read from Discord at the last interruption.
     """
 
     shard_id: int
     pod: str
+    instance: str | None = None
     state: str
     guilds: int = 0
     latency_ms: float | None = None
     queue_events: int = 0
+    gap_seconds: float | None = None
     problem: str | None = None
 
 
 class PodRow(_Part):
-    """One pod as it last reported itself. The numbers of events are since its start."""
+    """One instance of a pod as it last reported itself. The numbers of events are since its start.
+
+    While a pod is replaced there are two: one whose `role` is active, and one that is draining.
+    """
 
     name: str
+    instance: str
+    role: Role
+    range: RangeStatus
+    up_to_date: bool
     connected: bool
     ready: bool
     queue_events: int = 0
     queue_longest: int = 0
     oldest_age: float = 0.0
+    spool_events: int = 0
+    spool_bytes: int = 0
+    spool_problem: str | None = None
+    dead_letters: int = 0
     delivered: int = 0
     dropped: int = 0
+    transfers: int = 0
+    worker_restarts: int = 0
     http_address: str | None = None
 
 
+class RolloutStatus(_Part):
+    """How far all pods are of the wanted revision. `restarts` counts what `discord-gateway restart` asked for.
+
+    `replaced` of `pods` are of that revision and hold their shards; `leaving` instances still hold something.
+    """
+
+    restarts: int
+    pods: int
+    replaced: int
+    leaving: int
+
+    @property
+    def complete(self) -> bool:
+        return self.replaced == self.pods and not self.leaving
+
+
 class GatewayStatus(_Part):
-    """`shards` is the number of the whole set, also where this gateway holds a part of it only."""
+    """`shards` is the number of the whole set, also where this gateway holds a part of it only.
+
+    `dead_letters` counts events that the bot refused too often; somebody has to look at them.
+    """
 
     name: str
     phase: Phase
@@ -113,6 +150,8 @@ class GatewayStatus(_Part):
     recommended_shards: int | None
     shard_rows: tuple[ShardRow, ...]
     pods: tuple[PodRow, ...] = ()
+    rollout: RolloutStatus | None = None
+    dead_letters: int = 0
 
     def condition(self, kind: str) -> Condition:
         """The condition of this type; all of them are always there."""

@@ -23,11 +23,13 @@ class Trouble:
 
 def troubles(gateway: DiscordGateway, world: World, plan: Plan) -> tuple[Trouble, ...]:
     """What is wrong with the pods that should run, with the bot, and with Discord's REST API."""
-    wanted = {pod.name: world.pods[pod.name] for pod in plan.pods if pod.name in world.pods}
-    heard = [pod.observed for pod in wanted.values() if pod.connected and pod.observed is not None]
+    names = [one.spec.name for one in plan.instances]
+    wanted = {name: world.instances[name] for name in names if name in world.instances}
+    heard = [one.observed for one in wanted.values() if one.connected and one.observed is not None]
     return (
         *_refusals(heard, gateway.spec.intents_value),
-        *(Trouble("PodFailing", f"{name}: {pod.problem}") for name, pod in wanted.items() if pod.problem is not None),
+        *(Trouble("PodFailing", f"{name}: {one.problem}") for name, one in wanted.items() if one.problem),
+        *_failing_spools(heard),
         *_unreachable_bot(heard, gateway.spec.delivery.sink.http.url),
         *_unreadable_info(world),
     )
@@ -43,6 +45,18 @@ def _refusals(heard: list[Observed], intents: int) -> Iterator[Trouble]:
         reason, message = explain_refusal(code, intents)
         which = f"shard {shards[0]}" if len(shards) == 1 else f"{len(shards)} shards"
         yield Trouble(reason, f"{message} ({which})", refused=True)
+
+
+def _failing_spools(heard: list[Observed]) -> Iterator[Trouble]:
+    failing = [observed for observed in heard if observed.spool.problem]
+    if not failing:
+        return
+    names = ", ".join(observed.instance or observed.pod for observed in failing)
+    yield Trouble(
+        "SpoolFailing",
+        f"{names}: events that wait cannot be written to disk ({failing[0].spool.problem}); they are in memory only, "
+        "and a crash of the pod would lose what Discord does not send again",
+    )
 
 
 def _unreachable_bot(heard: list[Observed], url: str) -> Iterator[Trouble]:

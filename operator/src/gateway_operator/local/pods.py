@@ -1,8 +1,8 @@
-"""Runs shard pods as processes on this machine, and restarts those that end.
+"""Runs the instances of shard pods as processes on this machine, and restarts those that end.
 
-Level-triggered like all of the operator: `apply` and `remove` are called again in every pass until the world is
-as planned, so nothing here waits and no task runs beside the loop. Pods are left alone when the operator dies;
-the next one finds them by their pid files and takes them over.
+Level-triggered like all of the operator: its methods are called again in every pass until the world is as planned, so
+nothing here waits and no task runs beside the loop. Pods are left alone when the operator dies; the next one finds
+them by their records and takes them over.
 """
 
 import random
@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway_operator.core.world import PodSpec
+from gateway_operator.core.world import InstanceSpec
 
 from .backoff import RestartBackoff
+from .instance_record import InstanceRecord, recorded
 from .pod_process import ManagedProcess, PodCommand
 
 TERMINATION_GRACE = 30.0
@@ -21,22 +22,31 @@ TERMINATION_GRACE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class PodProcess:
-    """One pod as the machine sees it. `problem`: why it does not run, or None."""
+    """One instance as the machine sees it. `problem`: why it does not run, or None.
 
+    `started_at`: when the process that runs was started or taken over, on the monotonic clock. `scratch`: the shards
+    of which files are in its scratch directory.
+    """
+
+    spec: InstanceSpec
     running: bool
     pid: int | None
     problem: str | None
+    started_at: float = 0.0
+    scratch: frozenset[int] = frozenset()
 
 
 class LocalPods:
-    """The pods of one gateway; `directory` holds their pid files. The clock is monotonic, in seconds.
+    """The instances of one gateway; `records` and `scratch` are directories. The clock is monotonic, in seconds.
 
-    `grace` may be changed while pods are ending, by a user who does not want to wait.
+    `grace` may be changed while pods are ending, by a user who does not want to wait; `command` by one who has
+    changed the secrets, which instances started from then on get.
     """
 
     def __init__(
         self,
-        directory: Path,
+        records: Path,
+        scratch: Path,
         command: PodCommand,
         *,
         clock: Callable[[], float],
@@ -44,43 +54,59 @@ class LocalPods:
         grace: float = TERMINATION_GRACE,
     ) -> None:
         self.grace = grace
-        self._directory = directory
-        self._command = command
+        self.command = command
+        self._records = records
+        self._scratch = scratch
         self._clock = clock
         self._jitter = jitter
-        found = (self._process(pid_file.stem) for pid_file in directory.glob("*.json"))
-        self._processes = {process.name: process for process in found if process.adopt()}
+        self._instances: dict[str, tuple[ManagedProcess, InstanceRecord]] = {}
+        for spec, process in recorded(records):
+            self._managed(spec).adopt(process)
 
     async def observe(self) -> Mapping[str, PodProcess]:
-        """Every pod that was started or taken over, and not yet removed."""
-        for process in self._processes.values():
+        """Every instance that was started or taken over, and not yet removed."""
+        for process, _record in self._instances.values():
             process.notice_end()
         return {
-            name: PodProcess(running=process.pid is not None, pid=process.pid, problem=process.problem)
-            for name, process in self._processes.items()
+            name: PodProcess(
+                spec=process.spec,
+                running=process.pid is not None,
+                pid=process.pid,
+                problem=process.problem,
+                started_at=process.started_at,
+                scratch=record.shards(),
+            )
+            for name, (process, record) in self._instances.items()
         }
 
-    async def apply(self, spec: PodSpec) -> None:
-        """See that the pod runs: starts it unless it does, or waits out its backoff."""
-        if spec.name not in self._processes:
-            self._processes[spec.name] = self._process(spec.name)
-        self._processes[spec.name].keep_running()
+    async def apply(self, spec: InstanceSpec) -> None:
+        """See that the instance runs: starts it unless it does, or waits out its backoff."""
+        self._managed(spec).keep_running(spec)
+
+    async def stop(self, name: str) -> None:
+        """See that its process ends, by SIGTERM, by SIGKILL after the grace; it can be started again."""
+        if name in self._instances:
+            process, _record = self._instances[name]
+            process.stop()
+            process.notice_end()
 
     async def remove(self, name: str) -> None:
-        """See that the pod ends: by SIGTERM, by SIGKILL after the grace; forgets it once it is gone."""
-        if (process := self._processes.get(name)) is None:
-            return
-        process.stop()
-        process.notice_end()
-        if process.pid is None:
-            del self._processes[name]
+        """As `stop`, and then forget the instance with all that it left."""
+        await self.stop(name)
+        if name in self._instances and (process := self._instances[name][0]).pid is None:
+            process.forget()
+            del self._instances[name]
 
-    def _process(self, name: str) -> ManagedProcess:
-        return ManagedProcess(
-            name,
-            self._directory / f"{name}.json",
-            self._command,
-            clock=self._clock,
-            backoff=RestartBackoff(self._jitter),
-            grace=lambda: self.grace,
-        )
+    def _managed(self, spec: InstanceSpec) -> ManagedProcess:
+        if spec.name not in self._instances:
+            record = InstanceRecord(spec, self._records, self._scratch)
+            process = ManagedProcess(
+                spec,
+                record,
+                lambda: self.command,
+                clock=self._clock,
+                backoff=RestartBackoff(self._jitter),
+                grace=lambda: self.grace,
+            )
+            self._instances[spec.name] = (process, record)
+        return self._instances[spec.name][0]

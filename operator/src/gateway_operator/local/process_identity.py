@@ -43,6 +43,13 @@ class ProcessIdentity(BaseModel):
             and _boot_id() == self.boot_id
         )
 
+    def leads_session(self) -> bool:
+        """Whether it was started as the first of a session of its own."""
+        try:
+            return self.is_alive() and os.getsid(self.pid) == self.pid
+        except ProcessLookupError:
+            return False
+
     def send(self, number: signal.Signals) -> None:
         """Signal this process and no other; does nothing when it has ended."""
         try:
@@ -65,6 +72,23 @@ class ProcessIdentity(BaseModel):
                 os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+def processes_with(variable: str, value: str) -> list[ProcessIdentity]:
+    """All processes of this user that were started with the variable set to this value, and have not ended."""
+    wanted = os.fsencode(f"{variable}={value}")
+    found = []
+    for directory in _PROC.iterdir():
+        if not directory.name.isdecimal():
+            continue
+        try:
+            given = (directory / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended by now, or is somebody else's
+            continue
+        process = ProcessIdentity.of(int(directory.name)) if wanted in given else None
+        if process is not None and process.is_alive():
+            found.append(process)
+    return found
 
 
 def _stat(pid: int) -> list[str] | None:

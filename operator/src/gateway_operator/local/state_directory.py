@@ -1,23 +1,27 @@
 """What the embedded mode keeps on disk, so that pods outlive a crashed operator and the next one carries on.
 
 One directory a gateway, readable by its owner only. The control socket is always at the same path: a pod left
-alone redials there until the next operator listens. After a clean end nothing here is needed but the term and
-the control secret.
+alone redials there until the next operator listens. After a clean end all is kept, too: the next start resumes the
+sessions and delivers what waits.
 """
 
 import fcntl
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from gateway_operator.core.checkpoints import Checkpoints
 from gateway_operator.core.world import ShardSet
+from shardpod.contract import Checkpoint
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -29,6 +33,9 @@ _FILE_MODE = 0o600
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 _SHARD_SET = TypeAdapter(ShardSet)
+_CHECKPOINTS = TypeAdapter(tuple[Checkpoint, ...])
+
+T = TypeVar("T")
 
 
 class StateDirectoryError(Exception):
@@ -57,8 +64,10 @@ class StateDirectory:
         self.control_socket = self.path / "control.sock"
         self.status_socket = self.path / "status.sock"
         self.pods = self.path / "pods"
+        self.scratch = self.path / "scratch"
         self.simulator = self.path / "simulator"
         self._shard_set = self.path / "active-shard-set.json"
+        self._checkpoints = self.path / "checkpoints.json"
 
     def prepare(self) -> None:
         """Make the directory; raises StateDirectoryError."""
@@ -67,6 +76,7 @@ class StateDirectory:
             self.path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
             self._check_privacy()
             self.pods.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
+            self.scratch.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
         except OSError as error:
             raise StateDirectoryError(f"cannot use the state directory {self.path}: {error.strerror}") from error
 
@@ -96,35 +106,64 @@ class StateDirectory:
 
     def next_term(self) -> int:
         """This operator's term, higher than that of every operator before it, even if the memory of it was lost."""
-        file = self.path / "term"
-        try:
-            term = int(file.read_text()) + 1
-        except FileNotFoundError:
-            term = 1
-        except ValueError:
-            set_aside(file)
-            # Pods ignore a lower term, and starts are more than a second apart: the time is above every count.
-            term = int(time.time())
-        write_privately(file, str(term))
+        term = self._counted("term") + 1
+        write_privately(self.path / "term", str(term))
         return term
+
+    def last_number(self) -> int:
+        """The highest number that an instance of a pod ever had."""
+        return self._counted("last-instance")
+
+    def remember_last_number(self, number: int) -> None:
+        write_privately(self.path / "last-instance", str(number))
+
+    def restarts(self) -> int:
+        """How often a restart of all pods was asked for."""
+        return self._counted("restarts")
+
+    def remember_restarts(self, restarts: int) -> None:
+        write_privately(self.path / "restarts", str(restarts))
 
     def remembered_shard_set(self) -> ShardSet | None:
         """The active shard set of the last operator, or None. A file that cannot be read is set aside."""
-        file = self._shard_set
-        try:
-            return _SHARD_SET.validate_json(file.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError:
-            set_aside(file)
-            return None
+        return _read(self._shard_set, _SHARD_SET)
 
     def remember_shard_set(self, active: ShardSet) -> None:
         write_privately(self._shard_set, _SHARD_SET.dump_json(active).decode())
 
-    def forget_shard_set(self) -> None:
-        """After a clean end, when no session is left to continue: the next start may cut the shards as it likes."""
-        self._shard_set.unlink(missing_ok=True)
+    def remembered_checkpoints(self) -> Checkpoints:
+        """The sessions that the last operator knew. A file that cannot be read is set aside."""
+        found = _read(self._checkpoints, _CHECKPOINTS) or ()
+        return {(checkpoint.shard_id, checkpoint.shard_count): checkpoint for checkpoint in found}
+
+    def remember_checkpoints(self, checkpoints: Checkpoints) -> None:
+        write_privately(self._checkpoints, _CHECKPOINTS.dump_json(tuple(checkpoints.values())).decode())
+
+    def forget(self) -> int:
+        """Delete sessions, and events not delivered, so that the next start begins anew; how many files that were.
+
+        The counters stay: no number is ever given twice.
+        """
+        doomed = [path for path in (self._shard_set, self._checkpoints, *self.pods.glob("*.json")) if path.exists()]
+        doomed += [path for path in self.scratch.rglob("*") if path.is_file()]
+        for path in doomed:
+            path.unlink(missing_ok=True)
+        for directory in self.scratch.iterdir():
+            shutil.rmtree(directory, ignore_errors=True)
+        return len(doomed)
+
+    def _counted(self, name: str) -> int:
+        """A counter's last value. One that cannot be read is set aside, and the time goes on in its place."""
+        file = self.path / name
+        try:
+            return int(file.read_text())
+        except FileNotFoundError:
+            return 0
+        except ValueError:
+            set_aside(file)
+            # Numbers must never come twice, and the time in seconds is above every count.
+            write_privately(file, str(now := int(time.time())))
+            return now
 
     def _check_socket_paths(self) -> None:
         longest = max(len(os.fsencode(path)) for path in (self.control_socket, self.status_socket))
@@ -165,6 +204,16 @@ def set_aside(file: Path) -> None:
     logger.warning(
         "a file of the state directory cannot be read; set aside and starting without it", moved_to=str(aside)
     )
+
+
+def _read(file: Path, kind: TypeAdapter[T]) -> T | None:
+    try:
+        return kind.validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        set_aside(file)
+        return None
 
 
 def _int_or_none(text: str) -> int | None:

@@ -17,17 +17,17 @@ from .kinds import (
     Allowed,
     Bytes,
     EventType,
-    HttpUrl,
     Intent,
     Items,
     NotYet,
+    SpoolBytes,
     Switch,
     Text,
-    WebSocketUrl,
     Whole,
     duration,
     refuse_later_choice,
 )
+from .urls import HttpUrl, Link, WebSocketUrl
 
 API_VERSION = "discordgateway.dev/v1alpha1"
 KIND = "DiscordGateway"
@@ -114,7 +114,7 @@ class Activity(_Part):
     name: Annotated[Text, Field(min_length=1, max_length=128), Allowed("text of 1 to 128 characters")]
     type: Annotated[int, Whole(0, 5)] = 0
     state: Annotated[Text | None, Field(max_length=128), Allowed("text of at most 128 characters")] = None
-    url: HttpUrl | None = None
+    url: Link | None = None
 
 
 class Presence(_Part):
@@ -147,14 +147,13 @@ class Discord(_Part):
 
 class Sharding(_Part):
     shards_per_pod: Annotated[int, Whole(1, 1024)] = 16
+    shards_per_worker: Annotated[int, Whole(1, 1024)] = 8
+    max_workers: Annotated[int | None, Whole(1, 256)] = None
     first_shard_id: Annotated[int | None, Whole(0, MAX_SHARDS - 1)] = None
     last_shard_id: Annotated[int | None, Whole(0, MAX_SHARDS - 1)] = None
     spawn_shard_delay: Annotated[float, *duration("at most 10m, such as 1500ms", at_least=0, at_most=600)] = 0.0
     max_concurrency: Annotated[int | None, Whole(1, 1024)] = None
     """It can only slow identifies down: Discord's own limit holds whatever is written here."""
-
-    shards_per_worker: NotYet = None
-    max_workers: NotYet = None
 
 
 class Reshard(_Part):
@@ -183,6 +182,8 @@ class HttpSink(_Part):
     url: HttpUrl
     authorization_secret_ref: SecretRef | None = None
     batch: Batch = Batch()
+    max_in_flight: Annotated[int, Whole(1, 1024)] = 64
+    compression: Annotated[Literal["none", "gzip"], Allowed("none or gzip")] = "none"
 
 
 class Sink(_Part):
@@ -192,15 +193,19 @@ class Sink(_Part):
     redis: NotYet = None
 
 
+class Spool(_Part):
+    max_bytes: SpoolBytes = 2 * 2**30
+    """0: nothing is written to disk."""
+
+
 class Queue(_Part):
     max_events: Annotated[int, Whole(1, 100_000_000)] = 100_000
     max_bytes: Bytes = 256 * 2**20
-    overflow: Annotated[
-        Literal["dropOldest", "dropNewest"], Allowed("dropOldest or dropNewest"), refuse_later_choice("pause")
-    ] = "dropOldest"
-
-    shed_first: NotYet = None
-    spool: NotYet = None
+    overflow: Annotated[Literal["dropOldest", "dropNewest", "pause"], Allowed("dropOldest, dropNewest or pause")] = (
+        "dropOldest"
+    )
+    shed_first: Annotated[Items[EventType], Field(max_length=MAX_EVENT_TYPES)] = ()
+    spool: Spool = Spool()
 
 
 class Events(_Part):
@@ -214,6 +219,7 @@ class Delivery(_Part):
     sink: Sink
     ordering: Annotated[Literal["guild", "shard", "none"], Allowed("guild, shard or none")] = "guild"
     timeout: Annotated[float, *duration("from 100ms to 10m, such as 10s", at_least=0.1, at_most=600)] = 10.0
+    max_attempts: Annotated[int, Whole(1, 1000)] = 10
     queue: Queue = Queue()
     events: Events = Events()
 

@@ -4,11 +4,10 @@ pydantic's own messages speak of Python. `Allowed` replaces them all by one erro
 that `reading.py` need not know the kinds.
 """
 
-import re
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from .intents import LARGEST_INTENTS_NUMBER, UnknownIntentError, intent_value
@@ -21,7 +20,6 @@ NOT_SUPPORTED_YET = "not_supported_yet"
 SAID = "said"
 """The types of the errors below: `allowed` in words, a capability to come, and a message that stands as it is."""
 
-MAX_URL_CHARACTERS = 2048
 MAX_EVENT_TYPES = 256
 """Discord documents about 80 event types; the bound keeps the rules that walk the lists cheap on a cluster."""
 
@@ -62,24 +60,14 @@ def duration(words: str, *, at_least: float, at_most: float) -> tuple[Any, ...]:
     )
 
 
-def _url(*schemes: str, example: str) -> tuple[Any, ...]:
-    def check(text: str) -> str:
-        parts = urlsplit(text)
-        host, _port = parts.hostname, parts.port  # reading the port checks it
-        if parts.scheme not in schemes or not host or parts.username is not None or re.search(r"\s", text):
-            raise ValueError("not such a URL")
-        return text
+def _none_or_from(smallest: int) -> Callable[[object], int]:
+    def check(value: object) -> int:
+        size = quantity(value)
+        if 0 < size < smallest:
+            raise ValueError("too small to be of use")
+        return size
 
-    return (
-        Field(max_length=MAX_URL_CHARACTERS),
-        AfterValidator(check),
-        # A user name and password in a URL would end up in logs and in the status.
-        Allowed(
-            f"a {' or '.join(f'{scheme}://' for scheme in schemes)} URL with a host and without user name or "
-            f"password, such as {example}",
-            secret=True,
-        ),
-    )
+    return check
 
 
 def _known_intent(value: object) -> object:
@@ -121,13 +109,17 @@ Items = Annotated[tuple[T, ...], Field(strict=False)]
 """YAML has lists, the model has tuples, so that nothing changes it."""
 
 Text = Annotated[str, Field(strict=True)]
-HttpUrl = Annotated[str, *_url("http", "https", example="http://bot:8080/")]
-WebSocketUrl = Annotated[str, *_url("ws", "wss", example="wss://gateway.discord.gg/")]
 Bytes = Annotated[
     int,
     BeforeValidator(quantity, json_schema_input_type=int | Annotated[str, Field(max_length=24)]),
     Field(ge=64 * 2**10, le=2**40),
     Allowed("a number of bytes from 64Ki to 1Ti, such as 256Mi or 1G"),
+]
+SpoolBytes = Annotated[
+    int,
+    BeforeValidator(_none_or_from(2**20), json_schema_input_type=int | Annotated[str, Field(max_length=24)]),
+    Field(ge=0, le=2**40),
+    Allowed("0, or a number of bytes from 1Mi to 1Ti, such as 2Gi"),
 ]
 Intent = Annotated[Annotated[str, Field(max_length=64)] | int, BeforeValidator(_known_intent)]
 EventType = Annotated[

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .gateway import Events, Spec
+from .gateway import Delivery, Events, Spec
 from .problems import Problem
 
 
@@ -10,6 +10,7 @@ def broken_rules(spec: Spec) -> Iterator[Problem]:
     """Everything in `spec` that does not go together."""
     yield from _part_of_the_set(spec)
     yield from _included_and_excluded(spec.delivery.events)
+    yield from _shed_though_never_queued(spec.delivery)
 
 
 def _part_of_the_set(spec: Spec) -> Iterator[Problem]:
@@ -38,4 +39,19 @@ def _included_and_excluded(events: Events) -> Iterator[Problem]:
         if event_type in events.include:
             yield Problem(
                 f"spec.delivery.events.exclude[{index}]", f"{event_type} is included as well: leave one of the two out"
+            )
+
+
+def _shed_though_never_queued(delivery: Delivery) -> Iterator[Problem]:
+    """A type that a filter keeps out never waits in the queue: the one who sheds it expects something else."""
+    events = delivery.events
+    for index, event_type in enumerate(delivery.queue.shed_first):
+        path = f"spec.delivery.queue.shedFirst[{index}]"
+        if event_type in events.exclude:
+            yield Problem(
+                path, f"{event_type} is excluded by spec.delivery.events.exclude: leave it out in one of the two"
+            )
+        elif events.include and event_type not in events.include:
+            yield Problem(
+                path, f"{event_type} is not among spec.delivery.events.include: add it there, or leave it out here"
             )

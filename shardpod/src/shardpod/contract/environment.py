@@ -3,6 +3,12 @@
 POD_NAME = "GATEWAY_POD_NAME"
 """Who this pod is, e.g. `mybot-e1-0-15`."""
 
+POD_INSTANCE = "GATEWAY_POD_INSTANCE"
+"""Which run of the pod this is, e.g. `mybot-e1-0-15.7`: two while it is replaced. By default the pod's name."""
+
+SCRATCH = "GATEWAY_SCRATCH"
+"""Directory of this instance alone, kept over its restarts: checkpoints, the queue's spool, dead letters."""
+
 CONTROL_ADDRESSES = "GATEWAY_CONTROL_ADDRESSES"
 """Where the operator listens, comma separated: `unix:/path/to/socket` or `ws://host:port`. Every one is tried."""
 
@@ -17,6 +23,9 @@ DISCORD_CA_FILE = "GATEWAY_DISCORD_CA_FILE"
 
 SINK_AUTHORIZATION = "GATEWAY_SINK_AUTHORIZATION"
 """Value of the Authorization header of each request to the HTTP sink."""
+
+TERMINATION_GRACE = "GATEWAY_TERMINATION_GRACE"
+"""Seconds from SIGTERM to SIGKILL, in which the pod's successor takes its sessions. 30 by default."""
 
 HTTP_ADDRESS = "GATEWAY_HTTP_ADDRESS"
 """host:port for /healthz, /readyz and /metrics; port 0 picks a free one, which is reported."""

@@ -27,13 +27,17 @@ class ShardRange(_Message):
 
 
 class Checkpoint(_Message):
-    """A session and the `seq` it may resume from: all up to it needs no repeating."""
+    """A session and the `seq` it may resume from: all up to it needs no repeating.
+
+    `identity` tells sessions of another token or other intents, which a pod must not resume, from its own.
+    """
 
     shard_id: int
     shard_count: int
     session_id: str
     seq: int
     resume_gateway_url: str
+    identity: str = ""
 
 
 class Ownership(_Message):
@@ -47,10 +51,14 @@ class Ownership(_Message):
 
 
 class Peer(_Message):
-    """A pod of the same epoch that sessions move to or come from."""
+    """An instance of a pod of the same epoch that may hold shards of this one's range: they come by transfer.
+
+    `address`: where it serves HTTP; None while that is not known, which is a reason to wait, not to identify.
+    """
 
     pod: str
-    address: str
+    instance: str
+    address: str | None
     range: ShardRange
 
 
@@ -68,7 +76,8 @@ class HttpSinkSettings(_Message):
 
     url: str
     max_batch_events: int = 1
-    max_connections: int = 64
+    max_in_flight: int = 64
+    compression: Literal["none", "gzip"] = "none"
 
 
 class DeliverySettings(_Message):
@@ -77,13 +86,23 @@ class DeliverySettings(_Message):
     timeout: float = 10.0
     max_queued_events: int = 100_000
     max_queued_bytes: int = 256 * 1024 * 1024
-    overflow: Literal["dropOldest", "dropNewest"] = "dropOldest"
+    overflow: Literal["dropOldest", "dropNewest", "pause"] = "dropOldest"
+    shed_first: tuple[str, ...] = ()
+    spool_max_bytes: int = 2 * 1024**3
+    max_attempts: int = 10
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
 
+Role = Literal["standby", "active", "draining", "ending"]
+
+
 class Assignment(_Message):
-    """All that one pod has to do, numbered (term, n); a lower term is ignored."""
+    """All that one instance of a pod has to do, numbered (term, n); a lower term is ignored.
+
+    `role`: `active` holds its range, taking from `peers` what they hold; `draining` keeps its sessions until a
+    successor takes them; `ending` has no successor, and closes its sessions resumably when it is told to stop.
+    """
 
     kind: Literal["assignment"] = "assignment"
     version: int = CONTRACT_VERSION
@@ -91,22 +110,39 @@ class Assignment(_Message):
     n: int
     gateway: str
     pod: str
+    instance: str = ""
     epoch: int
     shard_count: int
     range: ShardRange
-    role: Literal["standby", "active", "draining"]
+    role: Role
     ownership: Ownership
     checkpoints: tuple[Checkpoint, ...] = ()
     peers: tuple[Peer, ...] = ()
+    shards_per_worker: int = 8
+    max_workers: int | None = None
     discord: DiscordSettings
     delivery: DeliverySettings
 
 
-ShardState = Literal["disconnected", "connecting", "awaiting_permit", "identifying", "resuming", "connected", "refused"]
+ShardState = Literal[
+    "disconnected",
+    "connecting",
+    "awaiting_permit",
+    "awaiting_transfer",
+    "identifying",
+    "resuming",
+    "connected",
+    "refused",
+    "released",
+]
 
 
 class ShardObserved(_Message):
-    """One shard as its pod sees it. `checkpoint_local`: acknowledged or spooled; `checkpoint_remote`: acknowledged."""
+    """One shard as its pod sees it. `checkpoint_local`: acknowledged or spooled; `checkpoint_remote`: acknowledged.
+
+    `released`: given to a successor; `backlog`: events that the successor has still to fetch. `gap`: seconds for which
+    nothing was read from Discord at the last interruption, None before the first.
+    """
 
     shard_id: int
     state: ShardState
@@ -119,6 +155,8 @@ class ShardObserved(_Message):
     acknowledged_seq: int | None = None
     checkpoint_local: Checkpoint | None = None
     checkpoint_remote: Checkpoint | None = None
+    backlog: int = 0
+    gap: float | None = None
     close_code: int | None = None
     problem: str | None = None
 
@@ -130,6 +168,14 @@ class QueueObserved(_Message):
     bytes: int = 0
     oldest_age: float = 0.0
     events_longest: int = 0
+
+
+class SpoolObserved(_Message):
+    """What of the queue is on disk as well. `problem`: why no more can be written."""
+
+    events: int = 0
+    bytes: int = 0
+    problem: str | None = None
 
 
 class SinkObserved(_Message):
@@ -144,8 +190,11 @@ class Counters(_Message):
     delivered: int = 0
     filtered: int = 0
     dropped: dict[str, int] = Field(default_factory=dict)
+    dead_lettered: int = 0
     identifies: int = 0
     resumes: int = 0
+    transfers: int = 0
+    worker_restarts: int = 0
 
 
 class Observed(_Message):
@@ -154,6 +203,7 @@ class Observed(_Message):
     kind: Literal["observed"] = "observed"
     version: int = CONTRACT_VERSION
     pod: str
+    instance: str = ""
     term: int = 0
     n: int = 0
     epoch: int = 0
@@ -166,6 +216,8 @@ class Observed(_Message):
     http_address: str | None = None
     shards: tuple[ShardObserved, ...] = ()
     queue: QueueObserved = QueueObserved()
+    spool: SpoolObserved = SpoolObserved()
+    dead_letters: int = 0
     sink: SinkObserved | None = None
     counters: Counters = Counters()
 

@@ -1,8 +1,15 @@
-"""Carries batches from the queue to the sink, several at a time, and holds back while the sink is down."""
+"""Carries batches from the queue to the sink, several at a time, and holds back while the sink is down.
+
+An event that keeps failing while others pass is poison: after `max_attempts` it is buried, and its lane goes on
+(delivery-formats: dead letters). While the sink is down nothing counts against any event.
+"""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
+
+from shardpod.protocol import Event
 
 from .lanes import Batch, LaneQueue
 from .sink import Sink, SinkError
@@ -15,18 +22,31 @@ _TROUBLED_LANE_ATTEMPTS = 4
 
 logger = structlog.get_logger("delivery")
 
+Bury = Callable[[Event, str, int], None]
+"""Takes a poison event, what was wrong with it, and how often it was tried. Called before the event is settled."""
+
 
 class Delivery:
     """Keeps at most `senders` batches under way until closed. `notify` has to be called when a lane became ready."""
 
     def __init__(
-        self, queue: LaneQueue, sink: Sink, health: SinkHealth, *, senders: int, max_batch_events: int = 1
+        self,
+        queue: LaneQueue,
+        sink: Sink,
+        health: SinkHealth,
+        *,
+        senders: int,
+        bury: Bury,
+        max_batch_events: int = 1,
+        max_attempts: int = 10,
     ) -> None:
         self.delivered = 0
         self._queue = queue
         self._sink = sink
         self._health = health
+        self._bury = bury
         self._max_batch_events = max_batch_events
+        self._max_attempts = max_attempts
         self._free = senders
         self._sending = False
         self._scheduled = False
@@ -91,10 +111,13 @@ class Delivery:
             self._probe, self._probing = None, False
         if error is None:
             self._acknowledged(batch)
-        elif self._closed:
-            self._queue.give_back(batch, rest=False)
         else:
-            self._failed(batch, error, probe=probe)
+            if error.acknowledged:
+                batch = self._acknowledged_in_part(batch, error.acknowledged)
+            if self._closed:
+                self._queue.give_back(batch, rest=False)
+            else:
+                self._failed(batch, error, probe=probe)
         if self._queue.has_ready:
             self._send_ready()
 
@@ -104,6 +127,12 @@ class Delivery:
         if self._health.acknowledged():
             logger.info("the bot is back", queued=self._queue.events)
 
+    def _acknowledged_in_part(self, batch: Batch, count: int) -> Batch:
+        self.delivered += count
+        if self._health.acknowledged():
+            logger.info("the bot is back", queued=self._queue.events)
+        return self._queue.acknowledge_first(batch, count)
+
     def _failed(self, batch: Batch, error: SinkError, *, probe: bool) -> None:
         went_down = self._health.failed(error, probe=probe)
         if went_down:
@@ -111,18 +140,52 @@ class Delivery:
         if self._health.down:
             self._queue.give_back(batch, rest=False)
             return
+        if self._is_poison(batch, error):
+            self._bury_first(batch, error)
+            return
         self._queue.give_back(batch, rest=True)
         if batch.attempt == _TROUBLED_LANE_ATTEMPTS:
-            first = batch.events[0]
-            logger.warning(
-                "the bot keeps refusing an event, its lane waits",
-                problem=str(error),
-                event_type=first.type,
-                guild_id=first.guild_id,
-                key=first.key,
-            )
+            _log_trouble(batch, error)
         self._loop.call_later(self._health.lane_delay(batch.attempt), self._rested, batch)
+
+    def _is_poison(self, batch: Batch, error: SinkError) -> bool:
+        """Whether the failures in a row of a lane's first event are enough to give it up.
+
+        A refusal by 4xx counts, as it is about the event; anything else only if others were acknowledged meanwhile.
+        A batch of several shows nothing about any of them: its lanes go one event at a time from here on.
+        """
+        if len(batch.events) > 1 or error.unreachable:
+            return False
+        (lane,) = batch.lanes
+        others_pass = self._health.successes > lane.seen
+        lane.seen = self._health.successes
+        lane.strikes += error.rejected or others_pass
+        return lane.strikes >= self._max_attempts
+
+    def _bury_first(self, batch: Batch, error: SinkError) -> None:
+        event = batch.events[0]
+        logger.error(
+            "the bot refused an event too often, it is put with the dead letters and its lane goes on",
+            problem=str(error),
+            attempts=batch.attempt,
+            event_type=event.type,
+            guild_id=event.guild_id,
+            key=event.key,
+        )
+        self._bury(event, str(error), batch.attempt)
+        self._queue.bury(batch)
 
     def _rested(self, batch: Batch) -> None:
         self._queue.rested(batch)
         self.notify()
+
+
+def _log_trouble(batch: Batch, error: SinkError) -> None:
+    first = batch.events[0]
+    logger.warning(
+        "the bot keeps refusing an event, its lane waits",
+        problem=str(error),
+        event_type=first.type,
+        guild_id=first.guild_id,
+        key=first.key,
+    )

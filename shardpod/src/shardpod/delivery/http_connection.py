@@ -94,7 +94,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             self.timed_out = True
             self.close()
-            self._finish(f"no answer within {self._timeout:g} s")
+            self._finish(f"no answer within {self._timeout:g} s (delivery.timeout)")
 
     # asyncio.Protocol
 

@@ -1,30 +1,48 @@
 """The queue: events wait in lanes. Inside a lane they are delivered one after the other, lanes run in parallel.
 
 Pure and synchronous. A lane is in exactly one place: ready (waiting for a sender), busy (its first events are with
-one), or resting (its last delivery failed, and others go first). It exists only while it holds events.
+one), resting (its last delivery failed, and others go first), or frozen with its shard, which is being given to
+another pod. It exists only while it holds events, and all of its events are of one shard.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
 
 from shardpod.protocol import Event
 
+from .outstanding import Outstanding
+
 Ordering = Literal["guild", "shard", "none"]
-Overflow = Literal["dropOldest", "dropNewest"]
+Overflow = Literal["dropOldest", "dropNewest", "pause"]
 
 LaneKey = str | int
 
+EVENT_BYTES = 512
+"""What an event weighs in memory beside its payload: itself, its strings and its places in the indexes (measured)."""
+LANE_BYTES = 1024
+"""What a lane weighs, which most of the time is what one more guild weighs (measured)."""
+ROOM_AGAIN = 0.9
+"""Below this part of its bounds a queue that was full counts as having room again, so that it does not flap."""
+
 
 class Lane(msgspec.Struct, eq=False):
-    """Events that keep their order. The first `in_flight` of them are with a sender."""
+    """Events that keep their order. The first `in_flight` of them are with a sender.
+
+    `live` of them have not been dropped. `attempts` counts failures since the last success, `strikes` those of them
+    that say something against its first event; `seen` is the sink's count of successes at the last of these.
+    """
 
     key: LaneKey
+    shard: Outstanding
     events: deque[Event]
+    live: int = 0
     in_flight: int = 0
     attempts: int = 0
+    strikes: int = 0
+    seen: int = 0
 
 
 class Batch(msgspec.Struct, eq=False):
@@ -36,9 +54,9 @@ class Batch(msgspec.Struct, eq=False):
 
 
 class LaneQueue:
-    """All events of a worker that the bot has not acknowledged, bounded in number and bytes.
+    """All events of a worker that the bot has not acknowledged, bounded in number and in bytes of memory.
 
-    `settled(event, reason)` is called for each event that leaves: acknowledged (reason None) or dropped.
+    `settled(event, reason)` is called for each event that leaves: acknowledged (reason None), or dropped.
     """
 
     def __init__(
@@ -48,6 +66,7 @@ class LaneQueue:
         max_events: int = 100_000,
         max_bytes: int = 256 * 1024 * 1024,
         overflow: Overflow = "dropOldest",
+        shed_first: Iterable[str] = (),
         settled: Callable[[Event, str | None], None],
     ) -> None:
         self.events = 0
@@ -58,84 +77,139 @@ class LaneQueue:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._overflow = overflow
+        self._shed_first = frozenset(shed_first)
         self._settled = settled
         self._lanes: dict[LaneKey, Lane] = {}
         # Ordered, and a lane that was emptied by dropping leaves from the middle at no cost.
         self._ready: OrderedDict[Lane, None] = OrderedDict()
-        # All events in order of arrival, by the identity they have while they are here: finding the oldest to drop,
-        # or its age, must not cost a walk over all lanes.
-        self._arrivals: OrderedDict[int, Event] = OrderedDict()
+        self._shards: dict[int, Outstanding] = {}
+        # Those that are dropped before all others, oldest first.
+        self._sheddable: OrderedDict[int, Event] = OrderedDict()
+
+    def shard(self, shard_id: int) -> Outstanding:
+        """What one shard has outstanding."""
+        shard = self._shards.get(shard_id)
+        if shard is None:
+            shard = self._shards[shard_id] = Outstanding(shard_id)
+        return shard
 
     def put(self, event: Event) -> bool:
         """Add an event; true if a lane became ready by it. Over the bound, something is dropped, and counted."""
-        if self.events >= self._max_events or self.bytes + len(event.raw) > self._max_bytes:
-            self._make_room(event)
-            if self._overflow == "dropNewest" or not self._fits(event):
-                self._settled(event, "queue_full")
+        if self.events >= self._max_events or self.bytes + len(event.raw) + EVENT_BYTES > self._max_bytes:
+            reason = self._make_room(event)
+            if reason is not None:
+                self._settled(event, reason)
                 return False
+        return self.put_whatever_the_bound(event)
+
+    def put_whatever_the_bound(self, event: Event) -> bool:
+        """Add an event that was in a queue already: from the spool, or from the pod that held its shard before."""
         self.events += 1
-        self.bytes += len(event.raw)
+        self.bytes += len(event.raw) + EVENT_BYTES
         if self.events > self.longest:  # noqa: PLR1730 -- max() is a call, and this is the hot path
             self.longest = self.events
-        self._arrivals[id(event)] = event
+        shard = self._shards.get(event.shard_id)
+        if shard is None:
+            shard = self.shard(event.shard_id)
+        shard.events[id(event)] = event
+        if self._shed_first and event.type in self._shed_first:
+            self._sheddable[id(event)] = event
         key: LaneKey | None = event.guild_id
         if key is None or not self._by_guild:
             key = self._lane_key(event)
         lane = self._lanes.get(key)
         if lane is not None:
             lane.events.append(event)
+            lane.live += 1
             return False
-        lane = self._lanes[key] = Lane(key, deque())
-        lane.events.append(event)
+        lane = self._lanes[key] = Lane(key, shard, deque((event,)), 1)
+        self.bytes += LANE_BYTES
+        if shard.frozen:
+            return False
         self._ready[lane] = None
         return True
 
     def take(self, max_events: int, max_bytes: int) -> Batch | None:
-        """Take the next batch from the lanes that are ready, None if none is. Its lanes are busy until it returns."""
+        """Take the next batch from the lanes that are ready, None if none is. Its lanes are busy until it returns.
+
+        A lane that failed sends its next event alone, so that an event that always fails stops no other and is known.
+        """
         if not self._ready:
             return None
-        if max_events == 1:
-            lane, _ = self._ready.popitem(last=False)
-            event = lane.events[0]
+        lane, _ = self._ready.popitem(last=False)
+        if max_events == 1 or lane.attempts:
+            event = _first_live(lane)
             event.in_flight = True
             lane.in_flight = 1
             return Batch([event], [lane], lane.attempts + 1)
         events: list[Event] = []
         lanes: list[Lane] = []
-        room, attempt = max_bytes, 0
-        while self._ready and len(events) < max_events and (room > 0 or not events):
-            lane, _ = self._ready.popitem(last=False)
-            lanes.append(lane)
-            for event in lane.events:
-                if len(events) >= max_events or (events and len(event.raw) > room):
-                    break
-                event.in_flight = True
-                events.append(event)
-                lane.in_flight += 1
-                room -= len(event.raw)
-            if not lane.in_flight:
-                lanes.pop()
-                self._first_in_turn(lane)
+        room = self._take_from(lane, events, max_events, max_bytes)
+        lanes.append(lane)
+        while self._ready and len(events) < max_events and room > 0:
+            lane = next(iter(self._ready))
+            if lane.attempts:
                 break
-            attempt = max(attempt, lane.attempts)
-        return Batch(events, lanes, attempt + 1)
+            room = self._take_from(lane, events, max_events, room)
+            if not lane.in_flight:
+                break
+            del self._ready[lane]
+            lanes.append(lane)
+        return Batch(events, lanes, 1)
+
+    def _take_from(self, lane: Lane, events: list[Event], max_events: int, room: int) -> int:
+        """Move as many of the lane's first events as there is room for; at least one if it is the batch's first."""
+        _first_live(lane)
+        for event in lane.events:
+            if event.dropped:
+                break  # what follows goes with the next batch: those in flight are the lane's first
+            if len(events) >= max_events or (events and len(event.raw) > room):
+                break
+            event.in_flight = True
+            events.append(event)
+            lane.in_flight += 1
+            room -= len(event.raw)
+        return room
 
     def acknowledge(self, batch: Batch) -> None:
         """Remove the events of `batch`; its lanes are ready again if they hold more."""
         for lane in batch.lanes:
-            if lane.in_flight == len(lane.events):
-                lane.events.clear()
-                del self._lanes[lane.key]
-            else:
-                for _ in range(lane.in_flight):
-                    lane.events.popleft()
-                self._ready[lane] = None
-            lane.in_flight = lane.attempts = 0
-        self.events -= len(batch.events)
+            self._remove_first(lane, lane.in_flight)
+            lane.in_flight = lane.attempts = lane.strikes = 0
+            self._next_in_turn(lane)
         for event in batch.events:
-            self.bytes -= len(event.raw)
-            del self._arrivals[id(event)]
+            self._removed(event)
             self._settled(event, None)
+
+    def acknowledge_first(self, batch: Batch, count: int) -> Batch:
+        """Remove the first `count` events of `batch`; the rest stays under way, as the batch that is returned."""
+        taken, rest = batch.events[:count], batch.events[count:]
+        done: list[Lane] = []
+        left = count
+        for lane in batch.lanes:
+            mine = min(left, lane.in_flight)
+            left -= mine
+            whole = mine == lane.in_flight
+            self._remove_first(lane, mine)
+            lane.in_flight -= mine
+            if mine:
+                lane.attempts = lane.strikes = 0
+            if whole:
+                done.append(lane)
+                self._next_in_turn(lane)
+        for event in taken:
+            self._removed(event)
+            self._settled(event, None)
+        return Batch(rest, [lane for lane in batch.lanes if lane not in done], batch.attempt)
+
+    def bury(self, batch: Batch) -> None:
+        """Remove the one event of `batch` without its having been acknowledged; its lane goes on."""
+        (lane,), (event,) = batch.lanes, batch.events
+        self._remove_first(lane, 1)
+        lane.in_flight = lane.attempts = lane.strikes = 0
+        self._next_in_turn(lane)
+        self._removed(event)
+        self._settled(event, "dead_letter")
 
     def give_back(self, batch: Batch, *, rest: bool) -> None:
         """Keep the events of an unacknowledged `batch` first in their lanes, which rest, or go on.
@@ -143,9 +217,9 @@ class LaneQueue:
         They go on at the end of the turn: while the sink is down each probe asks with another lane, or one event that
         always fails would keep it down.
         """
+        for event in batch.events:
+            event.in_flight = False
         for lane in batch.lanes:
-            for index in range(lane.in_flight):
-                lane.events[index].in_flight = False
             lane.in_flight = 0
             lane.attempts += 1
         if not rest:
@@ -153,20 +227,81 @@ class LaneQueue:
 
     def rested(self, batch: Batch) -> None:
         """Put the lanes of a batch that was given back in the turn again."""
-        self._ready.update((lane, None) for lane in batch.lanes if lane.events)
+        for lane in batch.lanes:
+            # A lane whose events were all dropped while it rested is gone; its key may be another lane's by now.
+            if self._lanes.get(lane.key) is lane and not lane.in_flight:
+                self._next_in_turn(lane)
 
     @property
     def has_ready(self) -> bool:
         return bool(self._ready)
 
+    @property
+    def is_full(self) -> bool:
+        return self.events >= self._max_events or self.bytes >= self._max_bytes
+
+    @property
+    def has_room(self) -> bool:
+        return self.events < self._max_events * ROOM_AGAIN and self.bytes < self._max_bytes * ROOM_AGAIN
+
     def oldest_age(self, now: float) -> float:
         """Seconds for which the oldest event has been waiting, 0 if there is none."""
-        oldest = next(iter(self._arrivals.values()), None)
+        oldest = self._oldest()
         return 0.0 if oldest is None else max(0.0, now - oldest.received_at)
 
-    def _first_in_turn(self, lane: Lane) -> None:
-        self._ready[lane] = None
-        self._ready.move_to_end(lane, last=False)
+    # A shard that is given to another pod.
+
+    def freeze(self, shard_id: int) -> None:
+        """Take no more events of this shard; those under way are not called back."""
+        shard = self.shard(shard_id)
+        shard.frozen = True
+        for lane in [lane for lane in self._ready if lane.shard is shard]:
+            del self._ready[lane]
+
+    def thaw(self, shard_id: int) -> None:
+        """Go on with the shard: it stays here after all."""
+        shard = self.shard(shard_id)
+        shard.frozen = False
+        for lane in self._lanes.values():
+            if lane.shard is shard and not lane.in_flight:
+                self._ready[lane] = None
+
+    def forget(self, shard_id: int) -> None:
+        """The shard's events are another pod's now. None of them may be under way."""
+        shard = self._shards.pop(shard_id, None)
+        if shard is None:
+            return
+        for event in shard.events.values():
+            self.events -= 1
+            self.bytes -= len(event.raw) + EVENT_BYTES
+            self._sheddable.pop(id(event), None)
+        for lane in [lane for lane in self._lanes.values() if lane.shard is shard]:
+            self._remove_lane(lane)
+
+    # Inside.
+
+    def _next_in_turn(self, lane: Lane) -> None:
+        if not lane.live:
+            self._remove_lane(lane)
+        elif not lane.shard.frozen:
+            self._ready[lane] = None
+
+    def _remove_lane(self, lane: Lane) -> None:
+        del self._lanes[lane.key]
+        self._ready.pop(lane, None)
+        self.bytes -= LANE_BYTES
+
+    def _remove_first(self, lane: Lane, count: int) -> None:
+        for _ in range(count):
+            lane.events.popleft()
+        lane.live -= count
+
+    def _removed(self, event: Event) -> None:
+        self.events -= 1
+        self.bytes -= len(event.raw) + EVENT_BYTES
+        del self._shards[event.shard_id].events[id(event)]
+        if self._sheddable:
+            self._sheddable.pop(id(event), None)
 
     def _lane_key(self, event: Event) -> LaneKey:
         if self._by_guild and event.guild_id is not None:
@@ -174,26 +309,55 @@ class LaneQueue:
         # Events without a guild keep their shard's order, in a lane of their own.
         return id(event) if self._ordering == "none" else event.shard_id
 
+    # Overflow.
+
     def _fits(self, event: Event) -> bool:
-        return self.events < self._max_events and self.bytes + len(event.raw) <= self._max_bytes
+        return self.events < self._max_events and self.bytes + len(event.raw) + EVENT_BYTES <= self._max_bytes
 
-    def _make_room(self, event: Event) -> None:
-        if self._overflow != "dropOldest" or len(event.raw) > self._max_bytes:
-            return
+    def _make_room(self, event: Event) -> str | None:
+        """Drop what the settings give up for `event`; None when it may be added, else why it is dropped itself."""
         while not self._fits(event):
-            oldest = next((old for old in self._arrivals.values() if not old.in_flight), None)
-            if oldest is None:
-                return
-            self._drop(oldest)
+            unwanted = next((old for old in self._sheddable.values() if self._may_drop(old)), None)
+            if unwanted is None:
+                break
+            self._drop(unwanted, "shed")
+        if event.type in self._shed_first and not self._fits(event):
+            return "shed"
+        if self._overflow == "pause":
+            return None  # the worker stops reading; what is on its way already is a socket's buffer at most
+        if self._overflow == "dropOldest" and len(event.raw) + EVENT_BYTES <= self._max_bytes:
+            while not self._fits(event):
+                oldest = self._oldest(waiting=True)
+                if oldest is None:
+                    break
+                self._drop(oldest, "queue_full")
+        return None if self._fits(event) else "queue_full"
 
-    def _drop(self, event: Event) -> None:
+    def _may_drop(self, event: Event) -> bool:
+        return not (event.in_flight or self._shards[event.shard_id].frozen)
+
+    def _oldest(self, *, waiting: bool = False) -> Event | None:
+        """Of all shards; with `waiting` only of those that are not under way."""
+        firsts = (
+            next((event for event in shard.events.values() if not (waiting and event.in_flight)), None)
+            for shard in self._shards.values()
+            if not (waiting and shard.frozen)
+        )
+        return min((event for event in firsts if event is not None), key=lambda event: event.received_at, default=None)
+
+    def _drop(self, event: Event, reason: str) -> None:
         lane = self._lanes[self._lane_key(event)]
-        # Arrival order is lane order: the oldest that is not with a sender is the first after those that are.
-        del lane.events[lane.in_flight]
-        self.events -= 1
-        self.bytes -= len(event.raw)
-        del self._arrivals[id(event)]
-        self._settled(event, "queue_full")
-        if not lane.events:
-            del self._lanes[lane.key]
-            self._ready.pop(lane, None)
+        # It may be in the middle of its lane: there it is passed over when its turn comes.
+        event.dropped = True
+        lane.live -= 1
+        self._removed(event)
+        self._settled(event, reason)
+        if not lane.live:
+            self._remove_lane(lane)
+
+
+def _first_live(lane: Lane) -> Event:
+    """The lane's first event that was not dropped; those before it leave."""
+    while lane.events[0].dropped:
+        lane.events.popleft()
+    return lane.events[0]

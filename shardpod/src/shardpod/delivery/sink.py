@@ -7,16 +7,27 @@ from .lanes import Batch
 
 
 class SinkError(Exception):
-    """A batch was not acknowledged; it will be delivered again with the same keys.
+    """Not all of a batch was acknowledged; the rest will be delivered again with the same keys.
 
     `unreachable`: the sink itself is away, rather than this batch unwelcome. `retry_after`: seconds that the sink
-    asked to be left alone, if it did.
+    asked to be left alone, if it did. `acknowledged`: so many of the batch's first events were taken, never all.
+    `rejected`: the sink wants the first event after these never, rather than being in trouble itself.
     """
 
-    def __init__(self, message: str, *, unreachable: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        unreachable: bool = False,
+        retry_after: float | None = None,
+        acknowledged: int = 0,
+        rejected: bool = False,
+    ) -> None:
         super().__init__(message)
         self.unreachable = unreachable
         self.retry_after = retry_after
+        self.acknowledged = acknowledged
+        self.rejected = rejected
 
 
 Done = Callable[[Batch, SinkError | None], None]

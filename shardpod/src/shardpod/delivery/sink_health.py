@@ -20,10 +20,11 @@ _LONGEST_LANE_DELAY = 30.0
 
 
 class SinkHealth:
-    """Up or down, and how long to wait before trying again."""
+    """Up or down, and how long to wait before trying again. `successes` counts acknowledged batches."""
 
     def __init__(self, random: Random) -> None:
         self.problem: str | None = None
+        self.successes = 0
         self._random = random
         self._down = False
         self._failures = 0
@@ -36,6 +37,7 @@ class SinkHealth:
 
     def acknowledged(self) -> bool:
         """Note a success; true if it brought the sink back up."""
+        self.successes += 1
         if not self._failures:
             return False
         recovered, self._down = self._down, False

@@ -1,46 +1,48 @@
-"""Builds a worker from an assignment: the contract's models become the hot path's plain values here."""
+"""Builds what a worker has to know from an assignment: the contract's models become the hot path's plain values."""
 
-import ssl
-from collections.abc import Callable
-from random import Random
+import hashlib
+import hmac
 
-from shardpod.contract import Assignment
-from shardpod.delivery import HttpSink
+from shardpod.contract import Assignment, Checkpoint
 from shardpod.protocol import SessionSettings
-from shardpod.transport import PicowsConnector
-from shardpod.worker import Permits, Worker, WorkerSettings
+from shardpod.spool import StoredSession
+from shardpod.worker import SinkSettings, WorkerSettings
+from shardpod.worker.messages import Begin, Neighbour, Neighbours
 
 from .config import PodConfig
 
 
-def build_worker(
-    assignment: Assignment, config: PodConfig, *, permits: Permits, random: Random, on_change: Callable[[], None]
-) -> Worker:
-    """Make the worker that holds the assignment's whole range."""
-    delivery = assignment.delivery
-    sink = HttpSink(
-        delivery.http.url,
-        epoch=assignment.epoch,
-        shard_count=assignment.shard_count,
-        batching=delivery.http.max_batch_events > 1,
-        authorization=config.sink_authorization,
-        timeout=delivery.timeout,
-    )
-    return Worker(
-        worker_settings(assignment, config),
-        connector=PicowsConnector(discord_tls(config)),
-        permits=permits,
-        sink=sink,
-        random=random,
-        on_change=on_change,
-    )
+def cut_shards(assignment: Assignment) -> list[tuple[int, ...]]:
+    """The shards of each worker, in order: `shardsPerWorker` at most, unless that takes more than `maxWorkers`."""
+    first, last = assignment.range.first_shard_id, assignment.range.last_shard_id
+    shards = last - first + 1
+    workers = -(-shards // assignment.shards_per_worker)
+    if assignment.max_workers is not None:
+        workers = min(workers, assignment.max_workers)
+    smaller, larger = divmod(shards, workers)
+    cut = []
+    for worker in range(workers):
+        size = smaller + (worker < larger)
+        cut.append(tuple(range(first, first + size)))
+        first += size
+    return cut
 
 
-def worker_settings(assignment: Assignment, config: PodConfig) -> WorkerSettings:
-    """Translate; every shard of the range is the one worker's."""
+def begin_message(
+    assignment: Assignment, config: PodConfig, shard_ids: tuple[int, ...], *, workers: int, neighbours: Neighbours
+) -> Begin:
+    """All that one of the pod's `workers` has to know."""
+    return Begin(worker_settings(assignment, config, shard_ids, workers=workers), neighbours)
+
+
+def worker_settings(
+    assignment: Assignment, config: PodConfig, shard_ids: tuple[int, ...], *, workers: int
+) -> WorkerSettings:
+    """Translate. The bounds of the manifest are the pod's: each worker gets its part of them."""
     discord, delivery = assignment.discord, assignment.delivery
+    checkpoints = {one.shard_id: _stored(one) for one in assignment.checkpoints if one.shard_id in shard_ids}
     return WorkerSettings(
-        shard_ids=tuple(range(assignment.range.first_shard_id, assignment.range.last_shard_id + 1)),
+        shard_ids=shard_ids,
         shard_count=assignment.shard_count,
         session=SessionSettings(
             token=config.token,
@@ -49,20 +51,58 @@ def worker_settings(assignment: Assignment, config: PodConfig) -> WorkerSettings
             intents=discord.intents,
             presence=discord.presence,
         ),
+        sink=SinkSettings(
+            url=delivery.http.url,
+            epoch=assignment.epoch,
+            authorization=config.sink_authorization,
+            timeout=delivery.timeout,
+            compression=delivery.http.compression,
+        ),
         ordering=delivery.ordering,
-        max_queued_events=delivery.max_queued_events,
-        max_queued_bytes=delivery.max_queued_bytes,
+        max_queued_events=-(-delivery.max_queued_events // workers),
+        max_queued_bytes=delivery.max_queued_bytes // workers,
         overflow=delivery.overflow,
+        shed_first=frozenset(delivery.shed_first),
+        spool_max_bytes=delivery.spool_max_bytes // workers,
+        max_attempts=delivery.max_attempts,
         include=frozenset(delivery.include),
         exclude=frozenset(delivery.exclude),
-        senders=delivery.http.max_connections,
+        senders=-(-delivery.http.max_in_flight // workers),
         max_batch_events=delivery.http.max_batch_events,
+        scratch=None if config.scratch is None else str(config.scratch),
+        identity=identity_of(assignment, config),
+        checkpoints=checkpoints,
+        stored_only=assignment.role != "active",
+        ca_file=None if config.ca_file is None else str(config.ca_file),
+        log_level=config.log_level,
+        log_format=config.log_format,
+        pod=config.instance,
     )
 
 
-def discord_tls(config: PodConfig) -> ssl.SSLContext:
-    """Trust the system's authorities, and the extra one of the configuration."""
-    context = ssl.create_default_context()
-    if config.ca_file is not None:
-        context.load_verify_locations(config.ca_file)
-    return context
+def neighbours(assignment: Assignment, config: PodConfig, *, stopping: bool) -> Neighbours:
+    """Who this instance takes from, and whether others may take from it."""
+    return Neighbours(
+        instance=config.instance,
+        takes_from=tuple(
+            Neighbour(peer.instance, peer.address, peer.range.first_shard_id, peer.range.last_shard_id)
+            for peer in assignment.peers
+        ),
+        may_release=stopping or assignment.role == "draining",
+    )
+
+
+def identity_of(assignment: Assignment, config: PodConfig) -> str:
+    """Tells sessions of other tokens or intents from this pod's, and tells nothing about the token."""
+    what = f"{config.token}\0{assignment.discord.intents}".encode()
+    return hmac.new(config.control_secret.encode(), what, hashlib.sha256).hexdigest()[:16]
+
+
+def _stored(checkpoint: Checkpoint) -> StoredSession:
+    return StoredSession(
+        session_id=checkpoint.session_id,
+        resume_gateway_url=checkpoint.resume_gateway_url,
+        seq=checkpoint.seq,
+        shard_count=checkpoint.shard_count,
+        identity=checkpoint.identity,
+    )

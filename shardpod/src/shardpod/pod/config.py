@@ -1,5 +1,7 @@
 """The pod's environment, read once at its start (shardpod.contract.environment has the names)."""
 
+import math
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,9 @@ class PodConfig:
     """Who the pod is, where its operator is, and its secrets, which never show in a repr."""
 
     pod: str
+    instance: str
+    scratch: Path | None
+    termination_grace: float
     control_addresses: tuple[str, ...]
     control_secret: str = field(repr=False)
     token: str = field(repr=False)
@@ -41,6 +46,9 @@ def read_config(environ: Mapping[str, str]) -> PodConfig:
     host, port = _host_port(environ.get(env.HTTP_ADDRESS, "127.0.0.1:0"))
     return PodConfig(
         pod=_required(environ, env.POD_NAME),
+        instance=environ.get(env.POD_INSTANCE, "").strip() or _required(environ, env.POD_NAME),
+        scratch=_scratch(environ),
+        termination_grace=_seconds(environ, env.TERMINATION_GRACE, default=30.0),
         control_addresses=_control_addresses(_required(environ, env.CONTROL_ADDRESSES)),
         control_secret=_one_line(env.CONTROL_SECRET, _required(environ, env.CONTROL_SECRET)),
         token=_one_line(env.DISCORD_TOKEN, _required(environ, env.DISCORD_TOKEN)),
@@ -76,6 +84,29 @@ def _ca_file(environ: Mapping[str, str]) -> Path | None:
     except OSError as error:  # ssl.SSLError is one
         raise ConfigError(f"{env.DISCORD_CA_FILE} is {value!r}, expected a PEM file of a CA: {error}") from error
     return Path(value)
+
+
+def _scratch(environ: Mapping[str, str]) -> Path | None:
+    value = environ.get(env.SCRATCH)
+    if not value:
+        return None
+    path = Path(value)
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(f"{env.SCRATCH} is {value!r}, expected a directory that can be written to.")
+    return path
+
+
+def _seconds(environ: Mapping[str, str], name: str, *, default: float) -> float:
+    value = environ.get(name)
+    if not value:
+        return default
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"{name} is {value!r}, expected seconds such as 30.")
+    return seconds
 
 
 def _one_of(environ: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:

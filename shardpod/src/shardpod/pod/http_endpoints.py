@@ -12,6 +12,9 @@ from shardpod.worker import WorkerReport
 
 from .metrics import WorkerCollector
 from .observation import explain_reconnecting
+from .peers import MAX_BODY_BYTES
+from .pod_api import add_pod_api
+from .workers import Workers
 
 _SHUTDOWN_TIMEOUT = 1.0
 
@@ -24,18 +27,26 @@ class HttpEndpoints:
     """Serves the endpoints on `host:port`; port 0 takes a free one, told by `address` after `start`."""
 
     def __init__(
-        self, host: str, port: int, *, observe: Callable[[], Observed], report: Callable[[], WorkerReport | None]
+        self,
+        host: str,
+        port: int,
+        *,
+        secret: str,
+        observe: Callable[[], Observed],
+        report: Callable[[], WorkerReport | None],
+        workers: Callable[[], Workers | None],
     ) -> None:
         self.address: str | None = None
         self._host = host
         self._port = port
         self._observe = observe
         self._registry = CollectorRegistry()
-        self._registry.register(WorkerCollector(report))
-        app = web.Application()
+        self._registry.register(WorkerCollector(report, lambda: observe().counters.worker_restarts))
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
+        add_pod_api(app.router, secret, workers)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
 
     async def start(self) -> None:

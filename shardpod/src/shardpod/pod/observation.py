@@ -10,10 +10,12 @@ from shardpod.contract import (
     QueueObserved,
     ShardObserved,
     SinkObserved,
+    SpoolObserved,
 )
 from shardpod.protocol import ShardState
 from shardpod.worker import ShardReport, WorkerReport
 
+_AS_WANTED = (ShardState.CONNECTED, ShardState.RELEASED)
 _NAMED_SHARDS = 3
 """How many shards a sentence names before it only counts them."""
 RECONNECT_GRACE = 30.0
@@ -24,6 +26,9 @@ every shard to reconnect some times a day (op 7), and a resume takes seconds (fa
 def observe(
     *,
     pod: str,
+    instance: str = "",
+    identity: str = "",
+    worker_restarts: int = 0,
     assignment: Assignment | None,
     report: WorkerReport | None,
     stopping: bool,
@@ -32,13 +37,16 @@ def observe(
 ) -> Observed:
     """Make the whole report of a pod; without an assignment it has only its name to tell.
 
-    `problem`: why the assignment cannot be carried out.
+    `problem`: why the assignment cannot be carried out. `identity`: of the sessions that this pod opens.
     """
     why_not_ready = explain_not_ready(assignment, report, stopping=stopping, problem=problem)
     if assignment is None or report is None:
-        return Observed(pod=pod, stopping=stopping, http_address=http_address, why_not_ready=why_not_ready)
+        return Observed(
+            pod=pod, instance=instance, stopping=stopping, http_address=http_address, why_not_ready=why_not_ready
+        )
     return Observed(
         pod=pod,
+        instance=instance,
         term=assignment.term,
         n=assignment.n,
         epoch=assignment.epoch,
@@ -49,21 +57,26 @@ def observe(
         why_not_ready=why_not_ready,
         stopping=stopping,
         http_address=http_address,
-        shards=tuple(_shard(shard, assignment.shard_count) for shard in report.shards),
+        shards=tuple(_shard(shard, assignment.shard_count, identity) for shard in report.shards),
         queue=QueueObserved(
             events=report.queued_events,
             bytes=report.queued_bytes,
             oldest_age=report.oldest_age,
             events_longest=report.queued_longest,
         ),
+        spool=SpoolObserved(events=report.spooled_events, bytes=report.spooled_bytes, problem=report.spool_problem),
+        dead_letters=report.dead_letters,
         sink=SinkObserved(up=report.sink_up, problem=report.sink_problem),
         counters=Counters(
             received=sum(report.received.values()),
             delivered=report.delivered,
             filtered=report.filtered,
             dropped={reason: sum(by_type.values()) for reason, by_type in report.dropped.items()},
+            dead_lettered=report.dead_lettered,
             identifies=report.identifies,
             resumes=report.resumes,
+            transfers=report.transfers,
+            worker_restarts=worker_restarts,
         ),
     )
 
@@ -78,7 +91,10 @@ def explain_not_ready(
         return f"the assignment cannot be carried out: {problem}"
     if assignment is None or report is None:
         return "waiting for the operator's assignment"
-    waiting = [shard for shard in report.shards if shard.state is not ShardState.CONNECTED]
+    wanted = assignment.range.last_shard_id - assignment.range.first_shard_id + 1
+    if len(report.shards) < wanted:
+        return f"{len(report.shards)} of {wanted} shards have a worker, the others are being started"
+    waiting = [shard for shard in report.shards if shard.state not in _AS_WANTED]
     if all(_holds_session(shard) for shard in waiting):
         return None
     connected = len(report.shards) - len(waiting)
@@ -87,7 +103,7 @@ def explain_not_ready(
 
 def explain_reconnecting(observed: Observed) -> str | None:
     """Say in words which shards of a ready pod are between two connections; None when none is."""
-    reconnecting = [shard for shard in observed.shards if ShardState(shard.state) is not ShardState.CONNECTED]
+    reconnecting = [shard for shard in observed.shards if ShardState(shard.state) not in _AS_WANTED]
     return f"reconnecting: {'; '.join(_explain(reconnecting))}" if reconnecting else None
 
 
@@ -106,8 +122,7 @@ def _explain(shards: Sequence[ShardReport | ShardObserved]) -> Iterable[str]:
         yield f"and {len(shards) - _NAMED_SHARDS} more"
 
 
-def _shard(shard: ShardReport, shard_count: int) -> ShardObserved:
-    checkpoint = _checkpoint(shard, shard_count)
+def _shard(shard: ShardReport, shard_count: int, identity: str) -> ShardObserved:
     return ShardObserved(
         shard_id=shard.shard_id,
         state=shard.state.value,
@@ -118,21 +133,23 @@ def _shard(shard: ShardReport, shard_count: int) -> ShardObserved:
         session_id=shard.session_id,
         seq=shard.seq,
         acknowledged_seq=shard.settled_seq,
-        # Nothing is spooled yet, so what is settled locally is what the bot has acknowledged.
-        checkpoint_local=checkpoint,
-        checkpoint_remote=checkpoint,
+        checkpoint_local=_checkpoint(shard, shard.safe_seq, shard_count, identity),
+        checkpoint_remote=_checkpoint(shard, shard.settled_seq, shard_count, identity),
+        backlog=shard.backlog,
+        gap=shard.gap,
         close_code=shard.close_code,
         problem=shard.problem,
     )
 
 
-def _checkpoint(shard: ShardReport, shard_count: int) -> Checkpoint | None:
-    if shard.session_id is None or shard.settled_seq is None or shard.resume_gateway_url is None:
+def _checkpoint(shard: ShardReport, seq: int | None, shard_count: int, identity: str) -> Checkpoint | None:
+    if shard.session_id is None or seq is None or shard.resume_gateway_url is None:
         return None
     return Checkpoint(
         shard_id=shard.shard_id,
         shard_count=shard_count,
         session_id=shard.session_id,
-        seq=shard.settled_seq,
+        seq=seq,
         resume_gateway_url=shard.resume_gateway_url,
+        identity=identity,
     )

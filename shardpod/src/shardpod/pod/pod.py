@@ -1,38 +1,46 @@
-"""The life of a shard pod: wait for an assignment, hold its shards, and end cleanly when told to."""
+"""The life of a shard pod: wait for an assignment, hold its shards, give them to a successor, and end when told to."""
 
 import asyncio
-import gc
 from random import Random
 
 import structlog
 
 from shardpod.contract import Assignment, Observed
 from shardpod.logs import REDACTED
-from shardpod.worker import Worker, WorkerReport
+from shardpod.protocol import ShardState
+from shardpod.worker import ShardReport, WorkerReport
+from shardpod.worker.messages import Neighbours
 
-from .assembly import build_worker
+from .assembly import identity_of, neighbours
 from .config import PodConfig
 from .control_client import ControlClient
 from .http_endpoints import HttpEndpoints
 from .observation import observe
+from .peers import Peers
 from .supervision import keep_running
+from .workers import Workers
 
-_DRAIN_SECONDS = 20.0
-"""What the queue gets at the end to reach the bot. Kubernetes' and the operator's grace is longer."""
+_DRAIN_SECONDS = 10.0
+"""What the queue gets at the end to reach the bot; the rest is on disk for the next start."""
+_SAVING_SECONDS = 5.0
+"""What is kept of the grace for closing and writing to disk."""
 
 logger = structlog.get_logger("pod")
 
 
 class Pod:
-    """Runs until `stop` is called."""
+    """Runs until `stop` is called, and its shards have a successor or are closed."""
 
     def __init__(self, config: PodConfig, random: Random) -> None:
         self._config = config
         self._random = random
         self._assignment: Assignment | None = None
-        self._worker: Worker | None = None
+        self._workers: Workers | None = None
         self._problem: str | None = None
+        self._reported: tuple[object, ...] = ()
         self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._peers = Peers(config.control_secret)
         self._control = ControlClient(
             config.control_addresses,
             config.control_secret,
@@ -40,35 +48,74 @@ class Pod:
             on_assignment=self._assigned,
             random=random,
         )
-        self._http = HttpEndpoints(config.http_host, config.http_port, observe=self._observe, report=self._report)
+        self._http = HttpEndpoints(
+            config.http_host,
+            config.http_port,
+            secret=config.control_secret,
+            observe=self._observe,
+            report=self._report,
+            workers=lambda: self._workers,
+        )
 
     def stop(self) -> None:
+        """Called on SIGTERM, and again by whoever has no patience."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Hold the shards until `stop`, then close them resumably and drain; raises CannotListenError."""
+        """Hold the shards until `stop`; raises CannotListenError."""
         await self._http.start()
         control = asyncio.create_task(keep_running("control channel", self._control.run))
         try:
             await self._stopping.wait()
             logger.info("stopping")
+            self._tell_neighbours()
             self._control.hurry()
-            if self._worker is not None:
-                await self._worker.stop(drain_for=_DRAIN_SECONDS)
+            await self._wait_for_successor()
+            if self._workers is not None:
+                await self._workers.stop(drain_for=_DRAIN_SECONDS)
             await self._control.report_now()
         finally:
             control.cancel()
             await asyncio.gather(control, return_exceptions=True)
             await self._http.close()
+            await self._peers.close()
+
+    async def _wait_for_successor(self) -> None:
+        """Keep the sessions until a successor has them all, it is said that none will come, or the grace ends."""
+        patience = self._config.termination_grace - _DRAIN_SECONDS - _SAVING_SECONDS
+        try:
+            async with asyncio.timeout(patience):
+                while self._has_something_to_give() and self._may_have_successor():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            logger.warning("no successor took the shards in time, they are closed resumably")
+
+    def _has_something_to_give(self) -> bool:
+        report = self._report()
+        return report is not None and any(
+            shard.state is not ShardState.RELEASED or shard.backlog for shard in report.shards
+        )
+
+    def _may_have_successor(self) -> bool:
+        return self._control.connected and self._assignment is not None and self._assignment.role != "ending"
 
     def _assigned(self, assignment: Assignment) -> None:
-        if self._stopping.is_set():
-            return
         before, self._assignment = self._assignment, assignment
-        if self._worker is None:
+        if self._workers is not None:
+            self._workers.update(assignment, self._neighbours(assignment))
+            if before is not None and not _same_work(before, assignment):
+                logger.info("changed settings take effect in the pod that replaces this one")
+        elif not self._stopping.is_set():
             self._try_to_start(assignment)
-        elif before is not None and not _same_work(before, assignment):
-            logger.warning("a changed assignment takes effect when this pod restarts")
+        self._changed.set()
+
+    def _tell_neighbours(self) -> None:
+        if self._workers is not None and self._assignment is not None:
+            self._workers.update(self._assignment, self._neighbours(self._assignment))
+
+    def _neighbours(self, assignment: Assignment) -> Neighbours:
+        return neighbours(assignment, self._config, stopping=self._stopping.is_set())
 
     def _try_to_start(self, assignment: Assignment) -> None:
         try:
@@ -87,28 +134,48 @@ class Pod:
     def _start(self, assignment: Assignment) -> None:
         first, last = assignment.range.first_shard_id, assignment.range.last_shard_id
         logger.info("holding shards", shards=f"{first}-{last}", of=assignment.shard_count, epoch=assignment.epoch)
-        self._worker = build_worker(
-            assignment, self._config, permits=self._control, random=self._random, on_change=self._control.hurry
+        workers = Workers(
+            assignment,
+            self._config,
+            permits=self._control,
+            peers=self._peers,
+            random=self._random,
+            on_change=self._on_report,
         )
-        # What is here now stays for the life of the pod: the garbage collector need not walk it again and again.
-        gc.collect()
-        gc.freeze()
-        self._worker.start()
+        workers.start(self._neighbours(assignment))
+        self._workers = workers
+
+    def _on_report(self) -> None:
+        self._changed.set()
+        report = self._report()
+        known = () if report is None else tuple(_what_hurries(shard) for shard in report.shards)
+        if known != self._reported:
+            self._reported = known
+            self._control.hurry()
 
     def _report(self) -> WorkerReport | None:
-        return None if self._worker is None else self._worker.report()
+        return None if self._workers is None else self._workers.report
 
     def _observe(self) -> Observed:
+        assignment, workers = self._assignment, self._workers
         return observe(
             pod=self._config.pod,
-            assignment=self._assignment,
+            instance=self._config.instance,
+            assignment=assignment,
             report=self._report(),
+            identity="" if assignment is None else identity_of(assignment, self._config),
+            worker_restarts=0 if workers is None else workers.restarts,
             stopping=self._stopping.is_set(),
             http_address=self._http.address,
-            problem=self._problem,
+            problem=self._problem or (None if workers is None else workers.problem),
         )
+
+
+def _what_hurries(shard: ShardReport) -> tuple[object, ...]:
+    """What the operator should hear of at once; all else it hears every second."""
+    return shard.shard_id, shard.state, shard.session_id, shard.backlog > 0
 
 
 def _same_work(one: Assignment, other: Assignment) -> bool:
-    unnumbered = {"term": 0, "n": 0, "checkpoints": (), "peers": ()}
+    unnumbered = {"term": 0, "n": 0, "checkpoints": (), "peers": (), "role": "active"}
     return one.model_copy(update=unnumbered) == other.model_copy(update=unnumbered)

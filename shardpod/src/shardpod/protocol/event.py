@@ -16,6 +16,7 @@ class Event(msgspec.Struct, gc=False):
 
     `raw`: the whole envelope `{"t":...,"s":...,"op":0,"d":...}` in JSON. `guild_id`: the decimal snowflake that
     routes the event, None where it has none. `received_at`: seconds on the driver's monotonic clock.
+    `in_flight`: with a sender. `dropped`: given up while it waited. `spool_id`: its number in the spool, 0 for none.
     `gc=False`: an event holds only strings, bytes and numbers, so a full queue costs the garbage collector nothing.
     """
 
@@ -27,6 +28,8 @@ class Event(msgspec.Struct, gc=False):
     received_at: float
     raw: bytes
     in_flight: bool = False
+    dropped: bool = False
+    spool_id: int = 0
 
     @property
     def key(self) -> str:

@@ -5,15 +5,20 @@ READY lists every guild as unavailable, then GUILD_CREATE streams in (fact sheet
 
 from collections.abc import Iterable
 
+import msgspec
+
 LOADING_PAUSE = 10.0
 """Seconds without a new guild after which loading counts as done: Discord sends no "all loaded" marker, and a guild
 in an outage may never come. Libraries wait 2 s after each guild; 10 s is what a handover asks for."""
 
+_Snapshot = tuple[list[str], list[str], list[str]]
+
 
 class Guilds:
-    """The guilds of one session: still loading, present, or in an outage."""
+    """The guilds of one session: still loading, present, or in an outage. `changes` counts up with each change."""
 
     def __init__(self) -> None:
+        self.changes = 0
         self._present: set[str] = set()
         self._loading: set[str] = set()
         self._unavailable: set[str] = set()
@@ -25,9 +30,25 @@ class Guilds:
         self._present.clear()
         self._unavailable.clear()
         self._last_arrival = now
+        self.changes += 1
+
+    def snapshot(self) -> bytes:
+        """All of it, for whoever resumes the session later: a Resume does not list the guilds again."""
+        return msgspec.msgpack.encode((sorted(self._present), sorted(self._loading), sorted(self._unavailable)))
+
+    def restore(self, snapshot: bytes, now: float) -> None:
+        """Take over a snapshot; one that cannot be read counts as empty, for it only feeds the status."""
+        try:
+            present, loading, unavailable = msgspec.msgpack.decode(snapshot, type=_Snapshot)
+        except msgspec.DecodeError:
+            return
+        self._present, self._loading, self._unavailable = set(present), set(loading), set(unavailable)
+        self._last_arrival = now
+        self.changes += 1
 
     def created(self, guild_id: str, *, unavailable: bool, now: float) -> None:
         """GUILD_CREATE: loaded, back, or joined; in an outage it may be just `{id, unavailable: true}`."""
+        self.changes += 1
         if guild_id in self._loading:
             self._loading.discard(guild_id)
             self._last_arrival = now
@@ -40,6 +61,7 @@ class Guilds:
 
     def deleted(self, guild_id: str, *, unavailable: bool) -> None:
         """GUILD_DELETE: an outage when `unavailable`, else the bot has left the guild."""
+        self.changes += 1
         self._loading.discard(guild_id)
         self._present.discard(guild_id)
         if unavailable:

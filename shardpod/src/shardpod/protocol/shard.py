@@ -37,6 +37,9 @@ class ShardProtocol:
 
     Call `start`, then report what happens; after every call carry out and clear `effects`, and see to it that
     `tick` is called at `timer`. `received` returns the event that a message completed, if any.
+
+    `session`: one to resume, from a checkpoint. With `awaits_transfer` a peer may hold the session: after Hello the
+    protocol waits for `adopt` or `nothing_to_adopt`. While `reading_paused` silence says nothing about Discord.
     """
 
     def __init__(
@@ -46,11 +49,14 @@ class ShardProtocol:
         settings: SessionSettings,
         *,
         random: Random,
+        session: Session | None = None,
     ) -> None:
         self.shard_id = shard_id
         self.shard_count = shard_count
         self.state = ShardState.DISCONNECTED
-        self.session: Session | None = None
+        self.session = session
+        self.awaits_transfer = False
+        self.reading_paused = False
         self.guilds = Guilds()
         self.effects: list[Effect] = []
         self.latency: float | None = None
@@ -130,6 +136,26 @@ class ShardProtocol:
         self.state = ShardState.IDENTIFYING
         self._deadline = now + ANSWER_TIMEOUT
         return True
+
+    def adopt(self, session: Session, now: float) -> None:
+        """Go on with a session that its holder has given up: resume it on the open socket, or on the next."""
+        self.session = session
+        self.awaits_transfer = False
+        if self.state is ShardState.AWAITING_TRANSFER:
+            self._resume(now)
+
+    def nothing_to_adopt(self) -> None:
+        """No peer has a session for this shard: it needs one of its own, with a permit."""
+        self.awaits_transfer = False
+        if self.state is ShardState.AWAITING_TRANSFER:
+            self.state = ShardState.AWAITING_PERMIT
+
+    def release(self) -> Session | None:
+        """Let go of the session for a successor to resume: the connection ends, resumably; nothing more is read."""
+        session, self.session = self.session, None
+        self.stop()
+        self._failed_resumes = 0
+        return session
 
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -241,14 +267,18 @@ class ShardProtocol:
             raise ProtocolError("a second Hello")
         interval = read_heartbeat_interval(payload)
         self._heartbeat = Heartbeat(interval=interval, first_after=interval * self._random.random(), now=now)
-        if self.session is None:
-            self.state = ShardState.AWAITING_PERMIT
-            self._deadline = None
-        else:
-            self.state = ShardState.RESUMING
-            self._deadline = now + ANSWER_TIMEOUT
-            self._resumed_from = self.session.seq
-            self._send(resume(self._settings.token, self.session))
+        if self.session is not None:
+            self._resume(now)
+            return
+        self.state = ShardState.AWAITING_TRANSFER if self.awaits_transfer else ShardState.AWAITING_PERMIT
+        self._deadline = None
+
+    def _resume(self, now: float) -> None:
+        assert self.session is not None
+        self.state = ShardState.RESUMING
+        self._deadline = now + ANSWER_TIMEOUT
+        self._resumed_from = self.session.seq
+        self._send(resume(self._settings.token, self.session))
 
     def _invalid_session(self, *, resumable: bool, now: float) -> None:
         if self.state is ShardState.RESUMING:
@@ -269,7 +299,7 @@ class ShardProtocol:
 
     def _beat(self, now: float) -> None:
         assert self._heartbeat is not None
-        if self._heartbeat.is_zombie():
+        if self._heartbeat.is_zombie() and not self.reading_paused:
             self._give_up_connection("nothing received since the last heartbeat", now)
             return
         self._heartbeat.beat(now)
@@ -283,7 +313,8 @@ class ShardProtocol:
         self.state = ShardState.CONNECTING
         self._deadline = None
         base = self.session.resume_gateway_url if self.session else self._settings.gateway_url
-        self.effects.append(Connect(connect_url(base, self._settings.compression), self.session is None))
+        to_identify = self.session is None and not self.awaits_transfer
+        self.effects.append(Connect(connect_url(base, self._settings.compression), to_identify))
 
     def _give_up_resume_host(self) -> None:
         """Dial the main URL from now on; a session can be resumed there as well (fact sheet, section 3)."""

@@ -15,6 +15,9 @@ class ShardState(StrEnum):
     AWAITING_PERMIT = "awaiting_permit"
     """Hello has come and there is no session to resume: Identify may be sent only with a permit."""
 
+    AWAITING_TRANSFER = "awaiting_transfer"
+    """A peer holds the session, or may: it is asked for it when Hello has come."""
+
     IDENTIFYING = "identifying"
     """Identify is sent; READY, or op 9, will answer."""
 
@@ -26,3 +29,6 @@ class ShardState(StrEnum):
 
     REFUSED = "refused"
     """Discord closed with a code after which trying again is wrong (4004, 4010-4014). A person has to act."""
+
+    RELEASED = "released"
+    """The session was given to a successor, which has confirmed it."""

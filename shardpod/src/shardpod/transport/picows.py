@@ -65,6 +65,15 @@ class _PicowsConnection:
             self._transport.send(picows.WSMsgType.CLOSE, struct.pack("!H", code))
             self._transport.disconnect()
 
+    def read(self, *, on: bool) -> None:
+        if self._transport.is_disconnected:
+            return
+        socket = self._transport.underlying_transport
+        if on:
+            socket.resume_reading()
+        else:
+            socket.pause_reading()
+
 
 class _Adapter(picows.WSListener):
     """Puts frames together to messages and passes them on."""

@@ -14,6 +14,10 @@ class Connection(Protocol):
         """Send a Close frame and end the connection without waiting for the answer. `closed` is not called."""
         ...
 
+    def read(self, *, on: bool) -> None:
+        """Stop taking anything from the socket, or go on: what comes meanwhile waits at the other side."""
+        ...
+
 
 class Listener(Protocol):
     """Is told what happens to a connection: once `opened`, then messages, at last `closed`."""

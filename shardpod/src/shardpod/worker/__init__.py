@@ -2,7 +2,7 @@
 
 from .permits import Granted, Permits, Wait
 from .report import ShardReport, WorkerReport
-from .settings import WorkerSettings
+from .settings import SinkSettings, WorkerSettings
 from .worker import Worker
 
-__all__ = ["Granted", "Permits", "ShardReport", "Wait", "Worker", "WorkerReport", "WorkerSettings"]
+__all__ = ["Granted", "Permits", "ShardReport", "SinkSettings", "Wait", "Worker", "WorkerReport", "WorkerSettings"]

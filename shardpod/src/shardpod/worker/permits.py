@@ -1,7 +1,9 @@
-"""The seam to whoever grants permits: no shard identifies without one (invariant I4)."""
+"""The seams to where a shard's session comes from: a permit to identify (invariant I4), or the pod that held it."""
 
 from dataclasses import dataclass
 from typing import Protocol
+
+from shardpod.protocol import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,14 @@ class Wait:
 
     retry_in: float
     reason: str
+
+
+class Predecessors(Protocol):
+    """The seam to whoever holds the session of a shard that is to be held here."""
+
+    async def take(self, shard_id: int) -> Session | None:
+        """The session that its holder has just given up; None when there is none to be had. Never raises."""
+        ...
 
 
 class Permits(Protocol):

@@ -1,16 +1,20 @@
 """What a worker tells of itself: a snapshot, made when somebody asks and never per event."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
 
 from shardpod.protocol import ShardState
 
 
-@dataclass(frozen=True, slots=True)
-class ShardReport:
-    """One shard. `latency` in seconds; `settled_seq` is what its session could resume from.
+class ShardReport(msgspec.Struct, frozen=True):
+    """One shard. `latency` in seconds.
 
-    `connected_ago`: seconds since it was last connected, 0 while it is, None before the first time.
+    What its session could resume from: `settled_seq`, all up to it acknowledged or given up; `safe_seq`, that or in the
+    spool. `connected_ago`: seconds since it was last connected, 0 while it is, None before the first time. `backlog`:
+    events that wait for a successor to fetch them. `gap`: seconds for which nothing was read at the last interruption,
+    None before the first.
     """
 
     shard_id: int
@@ -25,25 +29,82 @@ class ShardReport:
     settled_seq: int | None
     close_code: int | None
     problem: str | None
+    safe_seq: int | None = None
     connected_ago: float | None = None
+    backlog: int = 0
+    gap: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerReport:
+class WorkerReport(msgspec.Struct, frozen=True):
     """All shards of a worker, its queue and its sink; the counts are since its start."""
 
-    shards: tuple[ShardReport, ...]
-    queued_events: int
-    queued_bytes: int
-    queued_longest: int
-    oldest_age: float
-    sink_up: bool
-    sink_problem: str | None
-    received: Mapping[str, int]
-    delivered: int
-    filtered: int
-    repeated: int
-    dropped: Mapping[str, Mapping[str, int]]
-    identifies: int
-    resumes: int
-    sessions_lost: int
+    shards: tuple[ShardReport, ...] = ()
+    queued_events: int = 0
+    queued_bytes: int = 0
+    queued_longest: int = 0
+    oldest_age: float = 0.0
+    spooled_events: int = 0
+    spooled_bytes: int = 0
+    spool_problem: str | None = None
+    dead_letters: int = 0
+    sink_up: bool = True
+    sink_problem: str | None = None
+    received: dict[str, int] = {}
+    delivered: int = 0
+    filtered: int = 0
+    repeated: int = 0
+    dropped: dict[str, dict[str, int]] = {}
+    dead_lettered: int = 0
+    identifies: int = 0
+    resumes: int = 0
+    sessions_lost: int = 0
+    transfers: int = 0
+    paused: bool = False
+
+
+_SUMMED = (
+    "queued_events",
+    "queued_bytes",
+    "queued_longest",
+    "spooled_events",
+    "spooled_bytes",
+    "dead_letters",
+    *(_COUNTS := ("delivered", "filtered", "repeated", "dead_lettered", "identifies", "resumes", "sessions_lost")),
+    "transfers",
+)
+
+
+def merged(reports: Iterable[WorkerReport]) -> WorkerReport:
+    """One report of several workers: their shards in order, their counts summed; the worst of what is a state."""
+    every = list(reports)
+    return WorkerReport(
+        shards=tuple(sorted((shard for one in every for shard in one.shards), key=lambda shard: shard.shard_id)),
+        oldest_age=max((one.oldest_age for one in every), default=0.0),
+        spool_problem=next((one.spool_problem for one in every if one.spool_problem), None),
+        sink_up=all(one.sink_up for one in every),
+        sink_problem=next((one.sink_problem for one in every if one.sink_problem), None),
+        received=_added(one.received for one in every),
+        dropped={
+            reason: _added(one.dropped.get(reason, {}) for one in every)
+            for reason in dict.fromkeys(reason for one in every for reason in one.dropped)
+        },
+        paused=any(one.paused for one in every),
+        **{name: sum(getattr(one, name) for one in every) for name in _SUMMED},
+    )
+
+
+def counts_only(report: WorkerReport) -> WorkerReport:
+    """What of a worker that has ended still belongs into its pod's report: its counts."""
+    return WorkerReport(
+        received=report.received,
+        dropped=report.dropped,
+        transfers=report.transfers,
+        **{name: getattr(report, name) for name in _COUNTS},
+    )
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)

@@ -13,6 +13,7 @@ from shardpod.protocol import (
     Event,
     IdentifySent,
     Send,
+    Session,
     SessionEnded,
     ShardProtocol,
     ShardState,
@@ -20,7 +21,7 @@ from shardpod.protocol import (
 )
 from shardpod.transport import Connection, Connector
 
-from .permits import Granted, Permits, Wait
+from .permits import Granted, Permits, Predecessors, Wait
 
 CONNECT_AHEAD = 3.0
 """Seconds before its turn to identify at which a shard opens its socket, so that Hello has come when it is there."""
@@ -39,6 +40,8 @@ class ShardRunner:
     """Runs one shard from `start` to `stop`.
 
     `on_event` is called for each event, in the wake-up that read it; `on_change` when the shard's state changed.
+    `gap` is for how many seconds nothing was read at the last interruption; one may have begun before, at
+    `interrupted_at`, when another runner had the session. `predecessors` is asked if the protocol awaits a transfer.
     """
 
     def __init__(
@@ -49,15 +52,21 @@ class ShardRunner:
         permits: Permits,
         on_event: Callable[[Event], None],
         on_change: Callable[[], None],
+        predecessors: Predecessors | None = None,
+        interrupted_at: float | None = None,
     ) -> None:
         self.protocol = protocol
         self.identifies = 0
         self.resumes = 0
         self.sessions_lost = 0
         self.waiting_for: str | None = None
+        self.on_event = on_event
+        self.interrupted_at = interrupted_at
+        self.gap: float | None = None
+        self._predecessors = predecessors
+        self.reads = True
         self._connector = connector
         self._permits = permits
-        self._on_event = on_event
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._now = self._loop.time
@@ -99,6 +108,20 @@ class ShardRunner:
         self.protocol.stop()
         self._settle()
 
+    def release(self) -> Session | None:
+        """End the connection and let go of the session; it is another's to resume, if there is one."""
+        self._stopping = True
+        session = self.protocol.release()
+        self._settle()
+        return session
+
+    def read(self, *, on: bool) -> None:
+        """Stop reading events, or go on. A connection that is being made is stopped once it is connected."""
+        self.reads = on
+        if self._connection is not None and self.protocol.state is ShardState.CONNECTED:
+            self.protocol.reading_paused = not on
+            self._connection.read(on=on)
+
     # shardpod.transport.Listener
 
     def opened(self, connection: Connection) -> None:
@@ -114,12 +137,13 @@ class ShardRunner:
         protocol = self.protocol
         event = protocol.received(data, self._now())
         if event is not None:
-            self._on_event(event)
+            self.on_event(event)
         if protocol.effects or protocol.state is not self._state:
             self._settle()
 
     def closed(self, code: int | None) -> None:
         self._connection = None
+        self.protocol.reading_paused = False
         self.protocol.connection_closed(code, self._now())
         self._settle()
 
@@ -158,9 +182,12 @@ class ShardRunner:
         self._state = new
         self.waiting_for = None
         if old is ShardState.CONNECTED:
-            self._last_connected = self._now()
+            self._last_connected = self.interrupted_at = self._now()
+        self._note(new)
         self._on_change()
         match new:
+            case ShardState.AWAITING_TRANSFER:
+                self._run(self._take_over())
             case ShardState.AWAITING_PERMIT:
                 self._run(self._obtain_permit())
             case ShardState.RESUMING:
@@ -172,6 +199,16 @@ class ShardRunner:
             case ShardState.DISCONNECTED | ShardState.REFUSED:
                 self._cancel_task()
                 self._log_disconnected(old, new)
+
+    def _note(self, new: ShardState) -> None:
+        """What is true before anybody is told of the new state."""
+        self.protocol.reading_paused = False
+        if new is not ShardState.CONNECTED:
+            return
+        if self.interrupted_at is not None:
+            self.gap, self.interrupted_at = self._now() - self.interrupted_at, None
+        if not self.reads:
+            self.read(on=False)
 
     def _log_disconnected(self, old: ShardState, new: ShardState) -> None:
         code, problem = self.protocol.close_code, self.protocol.problem
@@ -250,6 +287,16 @@ class ShardRunner:
         self._task = None
         self._permit = answer.permit
         self.protocol.permit(self._now())
+        self._settle()
+
+    async def _take_over(self) -> None:
+        assert self._predecessors is not None, "only a shard that has some awaits a transfer"
+        session = await self._predecessors.take(self.protocol.shard_id)
+        self._task = None
+        if session is None:
+            self.protocol.nothing_to_adopt()
+        else:
+            self.protocol.adopt(session, self._now())
         self._settle()
 
     def _run(self, coroutine: "asyncio._CoroutineLike[None]") -> None:

@@ -5,22 +5,44 @@ Nothing is done per event that could be done per batch, per connection, or when 
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from random import Random
 
 import structlog
 
-from shardpod.delivery import Acknowledgements, Delivery, LaneQueue, Sink, SinkHealth
-from shardpod.protocol import Event, ShardProtocol
+from shardpod.delivery import Delivery, LaneQueue, Outstanding, Sink, SinkHealth
+from shardpod.protocol import Event, Session
+from shardpod.spool import StoredSession
 from shardpod.transport import Connector
 
+from .dead_letters import DeadLetterOffice
+from .giving import Giving
+from .messages import (
+    DeadLetters,
+    Failed,
+    ListDeadLetters,
+    Neighbours,
+    Settled,
+    SettleDeadLetters,
+    Transfer,
+    TransferAnswer,
+)
 from .permits import Permits
-from .report import ShardReport, WorkerReport
+from .report import WorkerReport
 from .settings import WorkerSettings
-from .shard_runner import ShardRunner
+from .shard import Holding, Shard, Sources
+from .spooler import Spooler
+from .taking import Ask, Taking
 
 logger = structlog.get_logger("worker")
+
+
+async def nobody(_request: object) -> TransferAnswer:
+    """Answer for the peers of a worker that has none."""
+    return Failed("this worker has no peers")
 
 
 class Worker:
@@ -34,127 +56,275 @@ class Worker:
         permits: Permits,
         sink: Sink,
         random: Random,
+        ask_peer: Ask = nobody,
+        neighbours: Neighbours | None = None,
         on_change: Callable[[], None] = lambda: None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
+        self._loop = asyncio.get_running_loop()
         self._received: defaultdict[str, int] = defaultdict(int)
         self._filters = bool(settings.include or settings.exclude)
         self._filtered = 0
         self._dropped: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._dropping = False
+        self._dead_lettered = 0
+        self._may_pause = settings.overflow == "pause"
+        self._paused = False
+        self._stopping = False
         self._drained: asyncio.Event | None = None
-        self._acknowledgements = {shard_id: Acknowledgements() for shard_id in settings.shard_ids}
+        self._spooling: asyncio.Task[None] | None = None
+        self._on_change = on_change
         self._queue = LaneQueue(
             ordering=settings.ordering,
             max_events=settings.max_queued_events,
             max_bytes=settings.max_queued_bytes,
             overflow=settings.overflow,
+            shed_first=settings.shed_first,
             settled=self._settled,
         )
+        self._spooler = self._make_spooler(wall)
         self._health = SinkHealth(random)
         self._delivery = Delivery(
             self._queue,
             sink,
             self._health,
             senders=settings.senders,
+            bury=self._bury,
             max_batch_events=settings.max_batch_events,
+            max_attempts=settings.max_attempts,
         )
-        self._runners = [
-            ShardRunner(
-                ShardProtocol(shard_id, settings.shard_count, settings.session, random=random),
-                connector=connector,
-                permits=permits,
-                on_event=self._on_event,
-                on_change=on_change,
-            )
-            for shard_id in settings.shard_ids
-        ]
+        self._shards: dict[int, Shard] = {}
+        self._giving = Giving(
+            self._shards,
+            self._queue,
+            self._spooler,
+            notify=self._delivery.notify,
+            on_change=on_change,
+            identity=settings.identity,
+        )
+        neighbours = neighbours or Neighbours()
+        self._taking = Taking(
+            self._shards,
+            self._queue,
+            self._spooler,
+            instance=neighbours.instance,
+            identity=settings.identity,
+            ask=ask_peer,
+            notify=self._delivery.notify,
+            checkpoints=settings.checkpoints,
+        )
+        self.set_neighbours(neighbours)
+        self._letters = DeadLetterOffice(self._spooler, self._queue, self._delivery.notify)
+        self._sources = Sources(
+            settings.session,
+            settings.shard_count,
+            connector=connector,
+            permits=permits,
+            predecessors=self._taking,
+            random=random,
+            on_change=on_change,
+        )
 
-    def start(self) -> None:
-        for runner in self._runners:
-            runner.start()
+    def _make_spooler(self, wall: Callable[[], float]) -> Spooler | None:
+        if self._settings.scratch is None:
+            return None
+        return Spooler(
+            Path(self._settings.scratch),
+            max_bytes=self._settings.spool_max_bytes,
+            session_of=lambda shard_id: self._shards[shard_id].to_store(),
+            now=self._loop.time,
+            wall=wall,
+        )
+
+    async def start(self) -> None:
+        """Take up what is on disk, then begin to hold the shards. Raises StoreError if a file cannot be had."""
+        for shard_id in self._settings.shard_ids:
+            stored, events = (None, []) if self._spooler is None else await self._spooler.open(shard_id)
+            shard = Shard(
+                shard_id, self._sources, self._queue, on_event=self._on_event, identity=self._settings.identity
+            )
+            self._shards[shard_id] = shard
+            await self._begin(shard, stored, events)
+        if self._spooler is not None:
+            self._spooling = self._loop.create_task(self._spooler.run(self._outstanding))
+        self._delivery.notify()
+        self._on_change()
+
+    async def _begin(self, shard: Shard, stored: StoredSession | None, events: list[Event]) -> None:
+        session = self._session_of(shard.shard_id, stored)
+        if session is not None:
+            shard.outstanding.begin(session.session_id, session.seq)
+            shard.outstanding.spooled_seq = session.seq
+        for event in events:
+            self._queue.put_whatever_the_bound(event)
+        now = self._loop.time()
+        guilds = stored.guilds if stored is not None else b""
+        if stored is not None and stored.released_to is not None:
+            shard.was_released(session, guilds, to=stored.released_to, confirmed=stored.confirmed)
+            self._giving.resume_offer(shard)
+        elif self._settings.stored_only and session is None and not events and not self._has_letters(shard):
+            await self._giving.nothing_left(shard)
+        elif session is None and self._taking.has_neighbour(shard.shard_id):
+            shard.start(None, now=now, awaits_transfer=True)
+        else:
+            shard.start(session, guilds=guilds, now=now)
+
+    def _session_of(self, shard_id: int, stored: StoredSession | None) -> Session | None:
+        """What to resume: what this instance's own file says, else, if no peer may have it, what the operator knows."""
+        remote = self._settings.checkpoints.get(shard_id)
+        own = stored if stored is not None and self._is_resumable(stored) else None
+        if own is None and not self._taking.has_neighbour(shard_id):
+            own = remote if remote is not None and self._is_resumable(remote) else None
+        if own is None or own.session_id is None:
+            return None
+        seq = own.seq
+        if remote is not None and remote.session_id == own.session_id:
+            # Both are good; of what the bot acknowledged last the operator may have heard before it was written here.
+            seq = max(seq, remote.seq)
+        return Session(own.session_id, own.resume_gateway_url, seq)
+
+    def _is_resumable(self, stored: StoredSession) -> bool:
+        settings = self._settings
+        return (
+            stored.session_id is not None
+            and stored.shard_count == settings.shard_count
+            and stored.identity == settings.identity
+        )
+
+    def _has_letters(self, shard: Shard) -> bool:
+        return self._spooler is not None and self._spooler.files[shard.shard_id].dead_letters > 0
 
     async def stop(self, *, drain_for: float) -> None:
-        """Close all sessions resumably, then give the queue `drain_for` seconds to reach the bot."""
-        for runner in self._runners:
-            runner.stop()
-        if self._queue.events:
+        """Close all sessions resumably, give the queue `drain_for` seconds, and write to disk what is left."""
+        self._stopping = True
+        await self._taking.close()
+        self._giving.close()
+        for shard in self._shards.values():
+            shard.runner.stop()
+        if self._queue.events and drain_for > 0 and not self._health.down:
             self._drained = asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(drain_for):
                     await self._drained.wait()
         await self._delivery.close()
+        saved = await self._close_spool()
         if self._queue.events:
-            logger.warning("stopped with events that the bot has not acknowledged", events=self._queue.events)
+            logger.warning(
+                "stopped with events that the bot has not acknowledged",
+                events=self._queue.events,
+                they_are="on disk, for the next start" if saved else "lost, unless Discord replays them",
+            )
+
+    async def _close_spool(self) -> bool:
+        if self._spooler is None or self._spooling is None:
+            return False
+        self._spooler.stop()
+        await self._spooling
+        saved = await self._spooler.flush(self._outstanding(), everything=True)
+        await self._spooler.close()
+        return saved
+
+    # Transfers and dead letters.
+
+    def set_neighbours(self, neighbours: Neighbours) -> None:
+        self._giving.may_release = neighbours.may_release
+        self._taking.set_neighbours(neighbours.takes_from)
+
+    async def transfer(self, request: Transfer) -> TransferAnswer:
+        """Answer a successor."""
+        return await self._giving.answer(request)
+
+    async def list_dead_letters(self, _request: ListDeadLetters) -> DeadLetters:
+        await self._flush()
+        return await self._letters.view()
+
+    async def settle_dead_letters(self, request: SettleDeadLetters) -> Settled:
+        await self._flush()
+        settled = await self._letters.settle(request)
+        await self._flush(everything=True)
+        return settled
+
+    async def _flush(self, *, everything: bool = False) -> None:
+        if self._spooler is not None:
+            await self._spooler.flush(self._outstanding(), everything=everything)
+
+    def _outstanding(self) -> Iterable[Outstanding]:
+        return [shard.outstanding for shard in self._shards.values() if shard.holding is not Holding.GONE]
+
+    # Events.
 
     def _on_event(self, event: Event) -> None:
         self._received[event.type] += 1
-        acknowledgements = self._acknowledgements[event.shard_id]
+        self._shards[event.shard_id].outstanding.note(event)
         if self._filters and self._is_filtered(event.type):
             self._filtered += 1
-            acknowledgements.skipped(event)
             return
-        acknowledgements.received(event)
         if self._queue.put(event):
             self._delivery.notify()
+        if self._may_pause and not self._paused and self._queue.is_full:
+            self._pause(on=True)
 
     def _is_filtered(self, event_type: str) -> bool:
         settings = self._settings
         return event_type in settings.exclude or (bool(settings.include) and event_type not in settings.include)
 
     def _settled(self, event: Event, dropped_because: str | None) -> None:
-        self._acknowledgements[event.shard_id].settled(event)
+        if event.spool_id and self._spooler is not None:
+            self._spooler.settled(event)
         if self._drained is not None and not self._queue.events:
             self._drained.set()
-        if dropped_because is not None:
+        if self._paused and self._queue.has_room:
+            self._pause(on=False)
+        if dropped_because is not None and dropped_because != "dead_letter":
             self._dropped[dropped_because][event.type] += 1
             if not self._dropping:
                 self._dropping = True
                 logger.error("events are being dropped", reason=dropped_because, queued=self._queue.events)
 
+    def _bury(self, event: Event, problem: str, attempts: int) -> None:
+        self._dead_lettered += 1
+        if self._spooler is not None:
+            self._spooler.bury(event, problem, attempts)
+
+    def _pause(self, *, on: bool) -> None:
+        """Stop reading all sockets while the queue is full, or go on (queue.overflow: pause)."""
+        self._paused = on
+        if on:
+            logger.warning("the queue is full, nothing more is read from Discord", queued=self._queue.events)
+        else:
+            logger.info("the queue has room again, reading goes on", queued=self._queue.events)
+        for shard in self._shards.values():
+            shard.runner.read(on=not on)
+
     def report(self) -> WorkerReport:
-        now = asyncio.get_running_loop().time()
-        if self._dropping and self._is_half_empty():
+        now = self._loop.time()
+        if self._dropping and self._queue.has_room:
             self._dropping = False
             logger.info("events are no longer dropped", queued=self._queue.events)
+        shards = self._shards.values()
+        spooler = self._spooler
         return WorkerReport(
-            shards=tuple(self._shard_report(runner, now) for runner in self._runners),
-            queued_events=self._queue.events,
+            shards=tuple(shard.report(now) for shard in shards),
+            queued_events=self._queue.events + sum(len(shard.arrived) for shard in shards),
             queued_bytes=self._queue.bytes,
             queued_longest=self._queue.longest,
             oldest_age=self._queue.oldest_age(now),
+            spooled_events=spooler.spooled if spooler else 0,
+            spooled_bytes=spooler.spooled_bytes if spooler else 0,
+            spool_problem=spooler.problem if spooler else None,
+            dead_letters=spooler.letters if spooler else 0,
             sink_up=not self._health.down,
             sink_problem=self._health.problem,
             received=dict(self._received),
             delivered=self._delivery.delivered,
             filtered=self._filtered,
-            repeated=sum(runner.protocol.repeated for runner in self._runners),
+            repeated=sum(shard.counted("repeated") for shard in shards),
             dropped={reason: dict(by_type) for reason, by_type in self._dropped.items()},
-            identifies=sum(runner.identifies for runner in self._runners),
-            resumes=sum(runner.resumes for runner in self._runners),
-            sessions_lost=sum(runner.sessions_lost for runner in self._runners),
-        )
-
-    def _is_half_empty(self) -> bool:
-        queue, settings = self._queue, self._settings
-        return queue.events < settings.max_queued_events / 2 and queue.bytes < settings.max_queued_bytes / 2
-
-    def _shard_report(self, runner: ShardRunner, now: float) -> ShardReport:
-        protocol, session = runner.protocol, runner.protocol.session
-        settled = self._acknowledgements[protocol.shard_id]
-        same_session = session is not None and settled.session_id == session.session_id
-        return ShardReport(
-            shard_id=protocol.shard_id,
-            state=runner.reported_state,
-            guilds=protocol.guilds.count,
-            unavailable_guilds=protocol.guilds.unavailable,
-            all_guilds_loaded=protocol.guilds.all_loaded(now),
-            latency=protocol.latency,
-            session_id=session.session_id if session else None,
-            resume_gateway_url=session.resume_gateway_url if session else None,
-            seq=session.seq if session else None,
-            settled_seq=settled.seq if same_session else None,
-            close_code=protocol.close_code,
-            problem=runner.waiting_for or protocol.problem,
-            connected_ago=runner.connected_ago(now),
+            dead_lettered=self._dead_lettered,
+            identifies=sum(shard.counted("identifies") for shard in shards),
+            resumes=sum(shard.counted("resumes") for shard in shards),
+            sessions_lost=sum(shard.counted("sessions_lost") for shard in shards),
+            transfers=self._taking.transfers,
+            paused=self._paused,
         )

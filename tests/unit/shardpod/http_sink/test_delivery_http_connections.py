@@ -100,6 +100,7 @@ async def test_a_timeout_is_a_failure_and_its_late_answer_is_not_taken_for_the_n
     with pytest.raises(SinkError, match=r"no answer within 0\.1 s") as caught:
         await to_bot.deliver([event(2)], 1)
     assert not caught.value.unreachable
+    assert not caught.value.rejected
     await asyncio.wait_for(gone.wait(), 5)
     late.set()
     with pytest.raises(SinkError, match="500"):

@@ -171,14 +171,18 @@ async def test_of_an_answer_that_is_too_long_the_status_still_counts(bot, sink, 
 # What is refused.
 
 
-@pytest.mark.parametrize("status", [301, 304, 400, 401, 404, 408, 425, 500, 503])
-async def test_every_other_status_is_a_failure_that_says_so(bot, sink, event, status):
+@pytest.mark.parametrize(
+    ("status", "rejected"),
+    [(301, False), (304, False), (400, True), (404, True), (408, False), (425, False), (500, False), (503, False)],
+)
+async def test_every_other_status_is_a_failure_that_says_so(bot, sink, event, status, rejected):
     bot.answers = [b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status]
     with pytest.raises(SinkError, match=str(status)) as caught:
         await sink().deliver([event()], 1)
 
     assert not caught.value.unreachable
     assert caught.value.retry_after is None
+    assert caught.value.rejected is rejected
 
 
 @pytest.mark.parametrize(
@@ -240,6 +244,7 @@ async def test_a_bot_that_is_not_there_is_unreachable(bot, sink, event):
         await to_bot.deliver([event()], 1)
 
     assert caught.value.unreachable
+    assert not caught.value.rejected
 
 
 # An ordinary server.

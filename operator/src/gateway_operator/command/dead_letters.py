@@ -1,0 +1,135 @@
+"""`discord-gateway dead-letters`: the events that the bot refused too often, to be looked at and decided upon."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .errors import UserError
+from .pod_http import DeadLetter, PodHttp
+from .running import FILE_OR_NAME, find_running, understood
+
+WIDE_ENOUGH = 1000
+"""Columns where no terminal sets a limit: a program that reads the output wants no broken lines."""
+
+_CONTEXT = {"max_content_width": 110}
+
+_HELP = f"""Look at the events that the bot refused again and again, and deliver or discard them.
+
+An event that keeps failing while others pass is set aside after spec.delivery.maxAttempts, so that its guild's other
+events go on. It stays on disk until somebody decides. Usually the bot has a bug: mend it, then `replay`.
+
+{FILE_OR_NAME}
+
+\b
+Examples
+  discord-gateway dead-letters list
+  discord-gateway dead-letters replay --all
+  discord-gateway dead-letters replay mybot --key 4b2f...:1093 --key 4b2f...:1101
+  discord-gateway dead-letters discard mybot --key 4b2f...:1093
+  discord-gateway dead-letters list mybot -o json | jq -r '.deadLetters[] | select(.type == "TYPING_START") | .key'
+
+Exit code 3 if the gateway does not run.
+"""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@click.group("dead-letters", help=_HELP, short_help="Look at events that the bot refused.", context_settings=_CONTEXT)
+def dead_letters() -> None:
+    """Group of the three commands."""
+
+
+def _where(command: _Command) -> _Command:
+    """The parameters that say which gateway is meant."""
+    directory = click.Path(path_type=Path, file_okay=False)
+    command = click.option("--state-dir", type=directory, help="As given to `up`, if it was given there.")(command)
+    return click.argument("file_or_name", required=False)(command)
+
+
+def _which(command: _Command) -> _Command:
+    """The parameters that say which letters are meant."""
+    command = click.option("--all", "every", is_flag=True, help="All of them.")(command)
+    return click.option("--key", "keys", multiple=True, help="One of them, by the key that `list` shows; repeatable.")(
+        command
+    )
+
+
+@dead_letters.command("list", help="List them.", context_settings=_CONTEXT)
+@_where
+@click.option("-o", "output", type=click.Choice(["json"]), help="json: for programs.")
+def list_them(*, file_or_name: str | None, state_dir: Path | None, output: str | None) -> None:
+    found = asyncio.run(_pods(file_or_name, state_dir).dead_letters())
+    if output == "json":
+        click.echo(json.dumps({"deadLetters": [letter.model_dump(by_alias=True) for letter in found]}))
+    elif found:
+        Console(width=None if sys.stdout.isatty() else WIDE_ENOUGH, highlight=False).print(_table(found))
+    else:
+        click.echo("no dead letters: the bot took every event")
+
+
+@dead_letters.command(
+    help="Deliver them again, with their keys, from the first attempt on. They come after newer events of their guild.",
+    short_help="Deliver them again.",
+    context_settings=_CONTEXT,
+)
+@_where
+@_which
+def replay(*, file_or_name: str | None, state_dir: Path | None, keys: tuple[str, ...], every: bool) -> None:
+    body = _body(keys, every=every)
+    done = asyncio.run(_pods(file_or_name, state_dir).decide("replay", body))
+    click.echo(f"{_count(done)} queued for delivery")
+    _complain_of_unknown(keys, done)
+
+
+@dead_letters.command(
+    help="Delete them for good; it cannot be undone.", short_help="Delete them.", context_settings=_CONTEXT
+)
+@_where
+@_which
+def discard(*, file_or_name: str | None, state_dir: Path | None, keys: tuple[str, ...], every: bool) -> None:
+    body = _body(keys, every=every)
+    done = asyncio.run(_pods(file_or_name, state_dir).decide("discard", body))
+    click.echo(f"{_count(done)} deleted")
+    _complain_of_unknown(keys, done)
+
+
+def _pods(file_or_name: str | None, state_dir: Path | None) -> PodHttp:
+    directory, text = find_running(file_or_name, state_dir)
+    addresses = {pod.instance: pod.http_address for pod in understood(text).pods}
+    return PodHttp(addresses, directory.control_secret())
+
+
+def _body(keys: tuple[str, ...], *, every: bool) -> dict[str, Any]:
+    if every == bool(keys):
+        raise UserError("say which: either --all, or --key KEY for each, as `discord-gateway dead-letters list` shows")
+    return {"all": True} if every else {"keys": list(keys)}
+
+
+def _complain_of_unknown(keys: tuple[str, ...], done: int) -> None:
+    if (missing := len(set(keys)) - done) > 0:
+        raise UserError(f"{missing} of the keys given are not among the dead letters")
+
+
+def _count(letters: int) -> str:
+    return "1 dead letter" if letters == 1 else f"{letters} dead letters"
+
+
+def _table(found: list[DeadLetter]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("KEY", "TYPE", "SHARD", "GUILD", "ATTEMPTS", "BYTES", "DIED"):
+        table.add_column(title, no_wrap=True, justify="right" if title in ("SHARD", "ATTEMPTS", "BYTES") else "left")
+    table.add_column("PROBLEM", overflow="fold")
+    for letter in found:
+        texts = (letter.key, letter.type, str(letter.shard_id), letter.guild_id or "", str(letter.attempts))
+        last = (f"{letter.bytes:,}", letter.died_at or "", letter.problem or "")
+        # Text, as everything a pod says: brackets in it are no markup.
+        table.add_row(*map(Text, (*texts, *last)))
+    return table

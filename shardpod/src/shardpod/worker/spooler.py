@@ -1,0 +1,236 @@
+"""Keeps on disk what a crash must not take: checkpoints, and the events that have waited for some time.
+
+Twice a second, in a thread of its own, so that a slow disk never holds up an event. When the disk is full, events wait
+in memory alone and checkpoints stay behind them: nothing is lost unless the process dies as well, and then Discord
+replays what it can.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from shardpod.delivery import Outstanding
+from shardpod.protocol import Event
+from shardpod.spool import DeadLetter, ShardStore, SpoolFullError, StoredEvent, StoredSession, StoreReplacedError
+
+from .shard_file import SPOOL_AFTER, ShardFile, Writing
+
+FLUSH_INTERVAL = 0.5
+"""Seconds between two looks at what is to be written."""
+_CHUNK = 2_000
+"""Events read from a store at a time."""
+_LOCK_TIMEOUT = 30.0
+"""Seconds for another process of this instance to end and let go of its files: it has lost its supervisor."""
+_FILE_BYTES = 4 * 1024 * 1024
+"""What a shard's file may hold beside the spool: checkpoint and guilds. Pages add up to a quarter to payloads."""
+
+logger = structlog.get_logger("spool")
+
+_Result = TypeVar("_Result")
+
+Sessions = Callable[[int], StoredSession]
+"""What to store of a shard's session at this moment; its `seq` is filled in."""
+
+
+class Spooler:
+    """The files of a worker's shards. `max_bytes` bounds the payloads that are on disk, over all shards."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_bytes: int,
+        session_of: Sessions,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self.problem: str | None = None
+        self.files: dict[int, ShardFile] = {}
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._session_of = session_of
+        self._now = now
+        self._wall = wall
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._writing = asyncio.Lock()
+        self._closing = asyncio.Event()
+        self._complained = False
+
+    def path(self, shard_id: int) -> Path:
+        return self._directory / f"shard-{shard_id}.db"
+
+    def has(self, shard_id: int) -> bool:
+        """Whether something of the shard is on disk."""
+        return self.path(shard_id).exists()
+
+    async def open(self, shard_id: int) -> tuple[StoredSession | None, list[Event]]:
+        """Open the shard's file, or make it: its checkpoint, and what of its queue was spooled, in order."""
+        session, stored, file = await self._in_thread(self._open, shard_id)
+        self.files[shard_id] = file
+        now, wall = self._now(), self._wall()
+        events = []
+        for one in stored:
+            event = one.event
+            event.spool_id = one.id
+            event.received_at = now - max(0.0, wall - one.received_wall)
+            if one.id:
+                file.restored(event)
+            events.append(event)
+        return session, events
+
+    def _open(self, shard_id: int) -> tuple[StoredSession | None, list[StoredEvent], ShardFile]:
+        file_bytes = self._max_bytes + self._max_bytes // 4 + _FILE_BYTES
+        store = ShardStore.open(
+            self.path(shard_id), shard_id=shard_id, max_bytes=file_bytes, busy_timeout=_LOCK_TIMEOUT
+        )
+        restored = store.load()
+        events: list[StoredEvent] = []
+        try:
+            while part := store.events(events[-1].id if events else -1, _CHUNK):
+                events += part
+        except StoreReplacedError:
+            # What could be read is kept, in memory for now; the store that took its place knows of nothing.
+            restored = store.load()
+            for one in events:
+                one.id = 0
+        return (
+            restored.session,
+            events,
+            ShardFile(store, next_id=restored.next_id, dead_letters=restored.totals.dead_letters),
+        )
+
+    def settled(self, event: Event) -> None:
+        """A spooled event has left the queue."""
+        file = self.files.get(event.shard_id)
+        if file is not None:
+            file.settled(event)
+
+    def bury(self, event: Event, problem: str, attempts: int) -> None:
+        """Keep an event as a dead letter."""
+        file = self.files.get(event.shard_id)
+        if file is not None:
+            wall = self._wall()
+            received_wall = wall - (self._now() - event.received_at)
+            file.bury(DeadLetter(0, event, received_wall, attempts, problem, wall))
+
+    async def run(self, shards: Callable[[], Iterable[Outstanding]]) -> None:
+        """Write what is due, until `close`. Not to be cancelled, which might forget what was just written."""
+        while not self._closing.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_INTERVAL):
+                    await self._closing.wait()
+            try:
+                await self.flush(shards())
+            except Exception:
+                logger.exception("the spool could not be written, it is tried again")
+
+    async def flush(self, shards: Iterable[Outstanding], *, everything: bool = False) -> bool:
+        """Write what has waited long enough, or `everything`; false if some of it could not be written."""
+        async with self._writing:
+            now, wall = self._now(), self._wall()
+            before = now if everything else now - SPOOL_AFTER
+            complete = True
+            for shard in shards:
+                file = self.files.get(shard.shard_id)
+                if file is None:
+                    continue
+                room = self._max_bytes - sum(other.spooled_bytes for other in self.files.values())
+                writing = file.gather(
+                    shard, self._session_of(shard.shard_id), received_before=before, now=now, wall=wall, room=room
+                )
+                if writing is not None:
+                    complete &= await self._write(file, shard, writing)
+                complete &= not (self._max_bytes and shard.unspooled(before))
+            self._tell(full=not complete)
+            return complete
+
+    async def _write(self, file: ShardFile, shard: Outstanding, writing: Writing) -> bool:
+        try:
+            written = await self._in_thread(file.store.write, writing.changes)
+        except SpoolFullError as error:
+            self.problem = str(error)
+            file.failed(writing)
+            return await self._write_without_events(file, shard)
+        except StoreReplacedError:
+            file.lost(shard)
+            return False
+        file.written(writing, shard, written.totals)
+        if written.dead_letters_dropped:
+            logger.error(
+                "the oldest dead letters made room", shard=shard.shard_id, dropped=written.dead_letters_dropped
+            )
+        return True
+
+    async def _write_without_events(self, file: ShardFile, shard: Outstanding) -> bool:
+        """A checkpoint, and what makes room, can be written when nothing else can."""
+        now, wall = self._now(), self._wall()
+        writing = file.gather(
+            shard, self._session_of(shard.shard_id), received_before=float("-inf"), now=now, wall=wall, room=0
+        )
+        if writing is not None:
+            try:
+                written = await self._in_thread(file.store.write, writing.changes)
+            except (SpoolFullError, StoreReplacedError):
+                file.failed(writing)
+            else:
+                file.written(writing, shard, written.totals)
+        return False
+
+    def _tell(self, *, full: bool) -> None:
+        if full and not self._complained:
+            self.problem = self.problem or f"it holds all that spool.maxBytes allows ({self._max_bytes} bytes)"
+            logger.error(
+                "the spool takes no more: waiting events are in memory alone, and would be lost with the pod",
+                problem=self.problem,
+                directory=str(self._directory),
+            )
+        if not full and self._complained:
+            logger.info("the spool takes events again")
+        if not full:
+            self.problem = None
+        self._complained = full
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """All dead letters of these shards, those included that were not written yet."""
+        found: list[DeadLetter] = []
+        async with self._writing:
+            for file in self.files.values():
+                found += await self._in_thread(file.store.dead_letters)
+        return found
+
+    async def delete(self, shard_id: int) -> None:
+        """The shard is another pod's: nothing of it stays."""
+        file = self.files.pop(shard_id, None)
+        if file is not None:
+            async with self._writing:
+                await self._in_thread(file.store.delete)
+
+    def stop(self) -> None:
+        """End `run`, after one last look."""
+        self._closing.set()
+
+    async def close(self) -> None:
+        async with self._writing:
+            for file in self.files.values():
+                await self._in_thread(file.store.close)
+        self._thread.shutdown(wait=False)
+
+    @property
+    def spooled(self) -> int:
+        return sum(file.spooled for file in self.files.values())
+
+    @property
+    def spooled_bytes(self) -> int:
+        return sum(file.spooled_bytes for file in self.files.values())
+
+    @property
+    def letters(self) -> int:
+        return sum(file.dead_letters for file in self.files.values())
+
+    async def _in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
