@@ -32,14 +32,21 @@ class Case:
 
 
 RECEIVERS = ("floor-websockets", "floor-picows", "worker")
+SPOOLS = (*RECEIVERS, "worker-spool-idle", "worker-spool-used")
 SINKS = ("worker-http", "worker-http-batch", "worker-aiohttp")
 CASES = (
     *(
-        Case(f"saturated, {compression}, {shards} shard{'s' * (shards > 1)}", compression, shards, 96_000, RECEIVERS)
+        Case(
+            f"saturated, {compression}, {shards} shard{'s' * (shards > 1)}",
+            compression,
+            shards,
+            96_000,
+            SPOOLS if compression == "zstd-stream" else RECEIVERS,
+        )
         for compression in ("none", "zlib-stream", "zstd-stream")
         for shards in (1, 16)
     ),
-    Case("paced at 4,000/s, zstd-stream, 16 shards", "zstd-stream", 16, 16_000, RECEIVERS, PACED_RATE),
+    Case("paced at 4,000/s, zstd-stream, 16 shards", "zstd-stream", 16, 16_000, SPOOLS, PACED_RATE),
     Case("over HTTP, zstd-stream, 16 shards", "zstd-stream", 16, 24_000, SINKS),
 )
 
@@ -84,11 +91,26 @@ def receivers_table(results: dict[Case, dict[str, float]]) -> list[str]:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for case, figures in results.items():
-        if case.subjects == RECEIVERS:
+        if case.subjects[: len(RECEIVERS)] == RECEIVERS:
             websockets, floor, worker = (figures[subject] for subject in RECEIVERS)
             lines.append(
                 f"| {case.title} | {websockets:.1f} | {floor:.1f} | {worker:.1f} "
                 f"| {worker - floor:.1f} | {worker / floor:.2f} |"
+            )
+    return lines
+
+
+def spools_table(results: dict[Case, dict[str, float]]) -> list[str]:
+    lines = [
+        "| load | worker without files | spool idle | spool in use | idle ÷ without | in use ÷ websockets floor |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for case, figures in results.items():
+        if case.subjects == SPOOLS:
+            websockets, _, without, idle, used = (figures[subject] for subject in SPOOLS)
+            lines.append(
+                f"| {case.title} | {without:.1f} | {idle:.1f} | {used:.1f} "
+                f"| {idle / without:.2f} | {used / websockets:.2f} |"
             )
     return lines
 
@@ -114,7 +136,8 @@ def main() -> None:
     for case in (case for case in CASES if arguments.only in case.title):
         print(f"measuring: {case.title} ...", file=sys.stderr, flush=True)
         results[case] = run_case(case, arguments.runs)
-    text = "\n".join(["µs of CPU per event:", "", *receivers_table(results), "", *sinks_table(results)])
+    tables = [*receivers_table(results), "", *spools_table(results), "", *sinks_table(results)]
+    text = "\n".join(["µs of CPU per event:", "", *tables])
     print(text)
     if arguments.write is not None:
         write_section(arguments.write, "hotpath", text)

@@ -1,59 +1,34 @@
 """What is measured, each in a process of its own: prints the microseconds of CPU that one event took.
 
 Floors receive, decompress and read the envelope, and do nothing else. The workers are the shard pod's worker with
-different sinks. CPU time is the process's own (getrusage), from the moment all shards are connected to the last event.
+different sinks, without files or with them. CPU time is the process's own, all its threads (getrusage), from the moment
+all shards are connected to the last event; where all events go through the spool, until it is empty again.
 """
 
 import argparse
 import asyncio
 import json
-import resource
 import sys
-import time
+import tempfile
 from random import Random
 
-import aiohttp
 import msgspec
 import picows
 import structlog
 import uvloop
 from websockets.asyncio.client import connect
 
-from shardpod.delivery import Batch, Done, HttpSink, Sink, SinkError
+from shardpod.delivery import HttpSink, Sink
 from shardpod.protocol import SessionSettings, ShardState
 from shardpod.protocol.compression import decompressor
 from shardpod.protocol.envelope import read_envelope
 from shardpod.transport import PicowsConnector
-from shardpod.worker import Granted, Worker, WorkerSettings
+from shardpod.worker import Granted, Worker, WorkerSettings, spooler
+from sinks import Acknowledge, AcknowledgeSpooled, AiohttpSink, Counting, Measurement
 
+QUEUE_EVENTS, QUEUE_BYTES = 1_000_000, 1024**3
+"""All of a run may wait at once, and nothing is to be dropped."""
 IDENTIFY = msgspec.json.encode({"op": 2, "d": {"token": "bench", "intents": 1, "properties": {}}})
-
-
-def cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-class Measurement:
-    """Counts events up to `expected`, from `start`."""
-
-    def __init__(self, expected: int) -> None:
-        self.expected = expected
-        self.count = 0
-        self._cpu = self._wall = 0.0
-        self._done = asyncio.get_running_loop().create_future()
-
-    def start(self) -> None:
-        self._cpu, self._wall = cpu_seconds(), time.perf_counter()
-
-    def add(self, number: int) -> None:
-        self.count += number
-        if self.count >= self.expected and not self._done.done():
-            cpu, wall = cpu_seconds() - self._cpu, time.perf_counter() - self._wall
-            self._done.set_result({"us": cpu / self.count * 1e6, "wall": wall, "events": self.count})
-
-    async def result(self) -> dict[str, float]:
-        return await self._done
 
 
 async def floor_websockets(url: str, compression: str, shards: int, measurement: Measurement) -> None:
@@ -110,70 +85,6 @@ async def floor_picows(url: str, compression: str, shards: int, measurement: Mea
         transport.disconnect()
 
 
-class Acknowledge:
-    """A sink that acknowledges at once."""
-
-    def __init__(self, measurement: Measurement) -> None:
-        self._measurement = measurement
-
-    def submit(self, batch: Batch, done: Done) -> None:
-        self._measurement.add(len(batch.events))
-        done(batch, None)
-
-    async def close(self) -> None: ...
-
-
-class AiohttpSink:
-    """The same requests as HttpSink's, by aiohttp's client: what our own connection is held against."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-        )
-
-    def submit(self, batch: Batch, done: Done) -> None:
-        task = asyncio.get_running_loop().create_task(self._post(batch, done))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _post(self, batch: Batch, done: Done) -> None:
-        event = batch.events[0]
-        headers = {
-            "Content-Type": "application/json",
-            "Idempotency-Key": event.key,
-            "X-Gateway-Epoch": "1",
-            "X-Gateway-Shard": f"{event.shard_id}/16",
-            "X-Gateway-Attempt": str(batch.attempt),
-        }
-        body = b'{"shardId":%d,"data":%b}' % (event.shard_id, event.raw)
-        async with self._session.post(self._url, data=body, headers=headers) as response:
-            response.raise_for_status()
-        done(batch, None)
-
-    async def close(self) -> None:
-        await self._session.close()
-
-
-class Counting:
-    """Counts what a sink has acknowledged."""
-
-    def __init__(self, sink: Sink, measurement: Measurement) -> None:
-        self._sink = sink
-        self._measurement = measurement
-
-    def submit(self, batch: Batch, done: Done) -> None:
-        def counted(batch: Batch, error: SinkError | None) -> None:
-            done(batch, error)
-            self._measurement.add(len(batch.events))
-
-        self._sink.submit(batch, counted)
-
-    async def close(self) -> None:
-        await self._sink.close()
-
-
 class PermitAll:
     async def ask(self, shard_id: int, *, ready: bool) -> Granted:
         return Granted(1, 60.0)
@@ -181,7 +92,18 @@ class PermitAll:
     def identify_sent(self, shard_id: int, permit: int) -> None: ...
 
 
-async def worker(url: str, compression: str, shards: int, measurement: Measurement, sink: Sink, batch: int) -> None:
+async def worker(
+    url: str,
+    compression: str,
+    shards: int,
+    measurement: Measurement,
+    sink: Sink,
+    *,
+    batch: int = 1,
+    scratch: str | None = None,
+    until_closed: bool = False,
+) -> None:
+    """`scratch`: directory for the worker's files. `until_closed`: what is written at the end counts as well."""
     connected = 0
 
     def on_change() -> None:
@@ -193,7 +115,13 @@ async def worker(url: str, compression: str, shards: int, measurement: Measureme
     measurement.expected += shards  # each READY is an event as well
     session = SessionSettings(token="bench", gateway_url=url, compression=compression, intents=1)
     settings = WorkerSettings(
-        shard_ids=tuple(range(shards)), shard_count=shards, session=session, max_batch_events=batch
+        shard_ids=tuple(range(shards)),
+        shard_count=shards,
+        session=session,
+        max_batch_events=batch,
+        max_queued_events=QUEUE_EVENTS,
+        max_queued_bytes=QUEUE_BYTES,
+        scratch=scratch,
     )
     subject = Worker(
         settings,
@@ -203,9 +131,10 @@ async def worker(url: str, compression: str, shards: int, measurement: Measureme
         random=Random(1),
         on_change=on_change,
     )
-    subject.start()
-    print(json.dumps(await measurement.result()))
+    await subject.start()
+    result = await measurement.result()
     await subject.stop(drain_for=1)
+    print(json.dumps(measurement.now() if until_closed else result))
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -220,14 +149,21 @@ async def run(arguments: argparse.Namespace) -> None:
         case "floor-picows":
             await floor_picows(*common)
         case "worker":
-            await worker(*common, Acknowledge(measurement), 1)
+            await worker(*common, Acknowledge(measurement))
+        case "worker-spool-idle":
+            with tempfile.TemporaryDirectory(prefix="dgw-hotpath-") as scratch:
+                await worker(*common, Acknowledge(measurement), scratch=scratch)
+        case "worker-spool-used":
+            spooler.SPOOL_AFTER = 0.0
+            with tempfile.TemporaryDirectory(prefix="dgw-hotpath-") as scratch:
+                await worker(*common, AcknowledgeSpooled(measurement), scratch=scratch, until_closed=True)
         case "worker-http":
-            await worker(*common, Counting(HttpSink(bot, epoch=1, shard_count=arguments.shards), measurement), 1)
+            await worker(*common, Counting(HttpSink(bot, epoch=1, shard_count=arguments.shards), measurement))
         case "worker-http-batch":
             sink = HttpSink(bot, epoch=1, shard_count=arguments.shards, batching=True)
-            await worker(*common, Counting(sink, measurement), 100)
+            await worker(*common, Counting(sink, measurement), batch=100)
         case "worker-aiohttp":
-            await worker(*common, Counting(AiohttpSink(bot), measurement), 1)
+            await worker(*common, Counting(AiohttpSink(bot), measurement))
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """`make demo`: the whole way on this machine, with a fault or two, and at the end the account of every event.
 
 A simulated Discord numbers its events, two shard pods hold four shards, and a small bot writes down what it gets. The
-bot is killed in the middle of a request and comes back five seconds later; a shard loses its connection. At the end
-what was sent is held against what arrived. Exit status 1 if anything was lost or doubled.
+bot is killed in the middle of a request and comes back five seconds later; a shard loses its connection; a pod is
+killed; then all pods are replaced, one after the other. At the end what was sent is held against what arrived. Exit
+status 1 if anything was lost or doubled, or if a shard had to identify again.
 """
 
 import argparse
@@ -19,10 +20,11 @@ from screen import Screen
 from discord_simulator import Account, settle
 
 SHARDS = 4
-RATE, EVENTS = 400, 12_000
-"""Events a second, and in all: half a minute of a busy bot."""
-KILL_BOT_AT, BOT_AWAY_FOR, DROP_SHARD_AT = 7.0, 5.0, 18.0
-"""Seconds: two after the first event, the other after the kill."""
+RATE, EVENTS = 400, 15_000
+"""Events a second, and in all: more than half a minute of a busy bot."""
+KILL_BOT_AT, DROP_SHARD_AT, KILL_POD_AT, RESTART_AT = 6.0, 14.0, 16.0, 21.0
+"""Seconds after the first event."""
+BOT_AWAY_FOR = 5.0
 DROPPED_SHARD = f"1/{SHARDS}"
 POLL = 0.25
 
@@ -63,6 +65,15 @@ class Demo:
         self.watch_until(at(DROP_SHARD_AT), "the time", within=60)
         self.gateway.simulator(f"/sessions/{DROPPED_SHARD}/kill", {"how": "tcp-reset"})
         self.screen.step("shard 1 loses its connection: it resumes, and Discord replays what it missed")
+        self.watch_until(at(KILL_POD_AT), "the time", within=60)
+        pod = self.gateway.kill_a_pod()
+        self.screen.step(f"pod {pod} is killed by -9: it starts again, and resumes from its checkpoints")
+        self.watch_until(at(RESTART_AT), "the time", within=60)
+        self.watch_until(self.all_shards_ready, f"{SHARDS} shards", within=40)
+        self.screen.step("discord-gateway restart: each pod hands its sessions to a new one, then the next")
+        restart = self.gateway.restart()
+        self.watch_until(lambda: restart.poll() is not None, "new pods", within=60)
+        self.screen.step("both pods are new")
         self.watch_until(self.load_is_done, "the last event", within=60)
         self.screen.step("the last event is sent")
         self.watch_until(lambda: not self.account().lost, "all events at the bot", within=15, or_go_on=True)
@@ -86,6 +97,7 @@ class Demo:
         status = self.gateway.status()
         if status is not None:
             view.status = status
+            view.note_longest_queue()
             view.sent = self.gateway.simulator("/ledger/summary")["sent"]
         view.noted = self.bot.journal.read_bytes().count(b"\n")
         view.bot_up = self.bot.up
@@ -106,7 +118,7 @@ class Demo:
         return settle(self.gateway.simulator("/ledger")["events"], self.bot.deliveries())
 
 
-def account_table(account: Account, screen: Screen) -> Table:
+def account_table(account: Account, screen: Screen, identifies: int) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(), table.add_column(justify="right"), table.add_column()
     for name, value, note in (
@@ -115,7 +127,8 @@ def account_table(account: Account, screen: Screen) -> Table:
         ("lost", len(account.lost), ""),
         ("doubled", len(account.doubled), "delivered again under another key"),
         ("out of order", len(account.order_violations), "inside a guild"),
-        ("repeated", len(account.repeated), "delivered again under the same key, after the kill -9"),
+        ("repeated", len(account.repeated), "delivered again under the same key, after a kill -9"),
+        ("identifies", identifies, "one a shard, at the start; everything since was resumed"),
         ("longest queue", screen.view.longest_queue, "events in one pod, while the bot was away"),
     ):
         table.add_row(f"  {name}", f"{value:,}", note)
@@ -134,18 +147,19 @@ def main() -> int:
         try:
             with screen.shown():
                 account = Demo(gateway, bot, screen).run()
+            identifies = gateway.simulator("/ledger/summary")["identifies"]
         except DemoError as error:
             print(f"demo: {error}\n\n{gateway.log.read_text()}", file=sys.stderr)
             return 1
         finally:
             gateway.end()
             bot.end()
-    table = account_table(account, screen)
+    table = account_table(account, screen, identifies)
     screen.console.print("", table, "")
     if arguments.picture is not None:
         screen.save(arguments.picture, table)
     faults = account.lost or account.doubled or account.order_violations or account.unknown
-    return 1 if faults or account.sent < EVENTS else 0
+    return 1 if faults or account.sent < EVENTS or identifies != SHARDS else 0
 
 
 if __name__ == "__main__":

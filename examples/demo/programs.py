@@ -1,6 +1,7 @@
 """The demo's processes, started as their users would start them, and ended whatever happens."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -98,6 +99,19 @@ class Gateway:
         command = [str(COMMAND), "status", f"--state-dir={self.directory / 'state'}", "-o", "json"]
         answer = subprocess.run(command, check=False, capture_output=True, text=True)
         return json.loads(answer.stdout) if answer.returncode == 0 else None
+
+    def kill_a_pod(self) -> str:
+        """Kill -9 the first pod's process, as its record in the state directory names it; returns the pod's name."""
+        record = min((self.directory / "state" / "pods").glob("*.json"))
+        content = json.loads(record.read_text())
+        os.kill(content["process"]["pid"], signal.SIGKILL)
+        name: str = content["spec"]["pod"]["name"]
+        return name
+
+    def restart(self) -> subprocess.Popen[bytes]:
+        """`discord-gateway restart`, which ends when every pod is a new one."""
+        command = [str(COMMAND), "restart", f"--state-dir={self.directory / 'state'}"]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def simulator(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the simulator's control API (docs/simulator.md): POST with a body, else GET."""

@@ -29,14 +29,16 @@ class View:
     sent: int = 0
     noted: int = 0
     bot_up: bool = False
+    longest_queue: int = 0
 
     @property
     def queued(self) -> int:
         return sum(pod["queueEvents"] for pod in self.status.get("pods", ()))
 
-    @property
-    def longest_queue(self) -> int:
-        return max((pod["queueLongest"] for pod in self.status.get("pods", ())), default=0)
+    def note_longest_queue(self) -> None:
+        """Pods come and go: what the longest queue of any of them was."""
+        longest = (pod["queueLongest"] for pod in self.status.get("pods", ()))
+        self.longest_queue = max(self.longest_queue, *longest, 0)
 
 
 class Screen:

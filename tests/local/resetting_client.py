@@ -43,7 +43,7 @@ async def main(url, token, ca_file):
         sink=Sink(),
         random=NoPatience(),
     )
-    worker.start()
+    await worker.start()
     await asyncio.Event().wait()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-async def test_the_demo_kills_the_bot_drops_a_shard_and_accounts_for_at_least_10_000_events():
+async def test_the_demo_kills_bot_and_pod_replaces_all_pods_and_accounts_for_at_least_10_000_events():
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(ROOT / "examples" / "demo" / "demo.py"),
@@ -24,6 +24,9 @@ async def test_the_demo_kills_the_bot_drops_a_shard_and_accounts_for_at_least_10
     assert process.returncode == 0, output
     assert "killed by -9" in output
     assert "loses its connection" in output
+    assert "pod demo-e1-0-1 is killed by -9" in output
+    assert "both pods are new" in output
+    assert figures["identifies"] == 4
     assert figures["sent"] >= 10_000
     assert figures["delivered"] == figures["sent"]
     assert (figures["lost"], figures["doubled"], figures["out of order"]) == (0, 0, 0)

@@ -17,6 +17,7 @@ def configure_logs(*, log_format: str | None, level: str, secrets: Iterable[str]
     console = log_format == "console" or (log_format is None and sys.stderr.isatty())
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _named(pod),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
         structlog.processors.format_exc_info,
@@ -31,7 +32,16 @@ def configure_logs(*, log_format: str | None, level: str, secrets: Iterable[str]
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lines())),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(pod=pod)
+
+
+def _named(pod: str) -> Processor:
+    """Whose line it is, whichever task writes it."""
+
+    def add(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("pod", pod)
+        return event
+
+    return add
 
 
 class _Lines:

@@ -136,7 +136,7 @@ class Discord:
         self._sessions[session_id] = session
         self._by_count.setdefault(session.shard_count, {}).setdefault(session.shard_id, []).append(session)
         self.ledger.add_session(session)
-        session.attach(line)
+        session.attach(line, now)
         self.tell(session, answers.ready(session, guild_ids, APPLICATION_ID, resume_url))
         self._journal.session(session, "begun")
         if guild_ids:
@@ -178,7 +178,7 @@ class Discord:
                 return None
             older.close(CloseCode.UNKNOWN_ERROR, "Session resumed elsewhere.")
         self.ledger.resumes += 1
-        session.attach(line)
+        session.attach(line, now)
         for payload in missed:
             line.send(payload)
         self.tell(session, answers.resumed())

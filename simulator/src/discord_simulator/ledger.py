@@ -136,6 +136,13 @@ class Ledger:
                 [(self._sessions[session].id, seq) for session, seq in deliveries],
             )
 
+    def longest_gap(self, since: float = 0.0) -> float:
+        """Give for how many seconds a session was without a socket at most, of the gaps that began at `since` or later.
+
+        Only gaps that a Resume has ended count.
+        """
+        return max((seconds for session in self._sessions for at, seconds in session.gaps if at >= since), default=0.0)
+
     def summary(self) -> dict[str, object]:
         """Give everything but the events, ready for JSON. `sent` counts events, not copies."""
         return {
@@ -144,7 +151,12 @@ class Ledger:
             "identifies": self.identifies,
             "resumes": self.resumes,
             "sessions": {
-                session.id: {"shard": list(session.shard), "state": session.state.value, "seq": session.seq}
+                session.id: {
+                    "shard": list(session.shard),
+                    "state": session.state.value,
+                    "seq": session.seq,
+                    "longest_gap": max((seconds for _, seconds in session.gaps), default=0.0),
+                }
                 for session in self._sessions
             },
             "violations": [asdict(incident) for incident in self.violations],

@@ -60,6 +60,8 @@ class Session:
         self.state = SessionState.DISCONNECTED
         self.line: Line | None = None
         self.disconnected_at = float("-inf")
+        self.gaps: list[tuple[float, float]] = []
+        """When it was left without a socket, and for how many seconds, once it has one again."""
         self._replay: deque[tuple[int, Event]] = deque(maxlen=replay_size)
         self._replay_lost = False
 
@@ -103,7 +105,10 @@ class Session:
         """Lose the replay buffer for good: no Resume can succeed any more."""
         self._replay_lost = True
 
-    def attach(self, line: Line) -> None:
+    def attach(self, line: Line, now: float) -> None:
+        """Speak through `line` from `now` on."""
+        if self.state is SessionState.DISCONNECTED and self.disconnected_at >= 0.0:
+            self.gaps.append((self.disconnected_at, now - self.disconnected_at))
         self.line = line
         self.state = SessionState.CONNECTED
         line.enter(self)
@@ -112,9 +117,10 @@ class Session:
         """Lose the socket; from `now` on the session can be resumed until its time is over, unless it has ended."""
         if self.state is SessionState.ENDED:
             return
+        if self.state is SessionState.CONNECTED:
+            self.disconnected_at = now
         self.line = None
         self.state = SessionState.DISCONNECTED
-        self.disconnected_at = now
 
     def end(self) -> None:
         self.line = None

@@ -155,6 +155,14 @@ def test_an_old_layouts_pod_may_identify_until_a_successor_is_there():
     assert [one.chosen for one in rollout.run if one.spec.pod == whole] == [False]
 
 
+def test_of_two_old_layouts_pods_of_one_range_only_the_younger_may_identify():
+    busy, wide = (seen(A, 1, revision=OLD), seen(A, 4, "awaiting_transfer", "connected")), pod(2, 5)
+    rollout = rolled(*busy, seen(wide, 2, *("connected",) * 4), seen(wide, 3, *("awaiting_transfer",) * 4))
+
+    assert roles(rollout)["mybot-e1-2-5.2"] == "draining"
+    assert roles(rollout)["mybot-e1-2-5.3"] == "active"
+
+
 def test_shards_that_nobody_wants_any_more_are_let_go_after_the_pod_was_told_so():
     pods, wide = (A,), seen(pod(0, 3), 1, "released", "released", "connected", "connected")
     taken = seen(A, 2)

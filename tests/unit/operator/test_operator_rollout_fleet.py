@@ -5,6 +5,7 @@ identifies, and in the end every shard is with the pod that the manifest wants.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import yaml
@@ -15,11 +16,30 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from gateway_operator.core.checkpoints import with_reports
 from gateway_operator.core.plan import plan
 from gateway_operator.core.world import GatewayInfo, InstanceSeen, InstanceSpec, Plan, ShardSet, World
-from gateway_operator.model import load_manifest
+from gateway_operator.model import DiscordGateway, load_manifest
 from shardpod.contract import Assignment, Checkpoint, Observed, ShardObserved
 
 SHARDS = 6
 INFO = GatewayInfo("wss://gateway.example/", SHARDS, 1000, 1000, 1e6, 1, 0.0)
+
+
+@cache
+def manifest(shards_per_pod: int) -> DiscordGateway:
+    return load_manifest(
+        yaml.safe_dump(
+            {
+                "apiVersion": "discordgateway.dev/v1alpha1",
+                "kind": "DiscordGateway",
+                "metadata": {"name": "mybot"},
+                "spec": {
+                    "tokenSecretRef": {"name": "mybot", "key": "token"},
+                    "intents": ["Guilds"],
+                    "sharding": {"shardsPerPod": shards_per_pod},
+                    "delivery": {"sink": {"http": {"url": "http://bot:8080/"}}},
+                },
+            }
+        )
+    )
 
 
 @dataclass
@@ -108,27 +128,10 @@ class Fleet(RuleBasedStateMachine):
             last_number=self.last_number,
         )
 
-    def manifest(self) -> Any:
-        return load_manifest(
-            yaml.safe_dump(
-                {
-                    "apiVersion": "discordgateway.dev/v1alpha1",
-                    "kind": "DiscordGateway",
-                    "metadata": {"name": "mybot"},
-                    "spec": {
-                        "tokenSecretRef": {"name": "mybot", "key": "token"},
-                        "intents": ["Guilds"],
-                        "sharding": {"shardsPerPod": self.shards_per_pod},
-                        "delivery": {"sink": {"http": {"url": "http://bot:8080/"}}},
-                    },
-                }
-            )
-        )
-
     def operate(self) -> None:
         reports = [pod.observed for pod in self.pods.values() if pod.observed]
         self.checkpoints = dict(with_reports(self.checkpoints, reports))
-        self.planned = plan(self.manifest(), self.world(), 0.0)
+        self.planned = plan(manifest(self.shards_per_pod), self.world(), 0.0)
         self.active, self.last_number = self.planned.active, self.planned.last_number
         for one in self.planned.instances:
             pod = self.pods.setdefault(one.spec.name, Pod(one.spec))
@@ -246,4 +249,4 @@ class Fleet(RuleBasedStateMachine):
 
 
 TestFleet = Fleet.TestCase
-TestFleet.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestFleet.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)

@@ -2,8 +2,10 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,32 @@ def until_fixture():
     return until
 
 
+@contextmanager
+def serving_in_a_thread(serve: Callable[[], AbstractAsyncContextManager[None]]) -> Iterator[None]:
+    """Serve beside a command under test, since the command runs an event loop of its own."""
+    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    async def run() -> None:
+        async with serve():
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(name="serving_in_a_thread")
+def serving_in_a_thread_fixture():
+    return serving_in_a_thread
+
+
 @pytest.fixture
 def state_path(tmp_path_factory) -> Path:
     """Private, and short enough for a socket's path."""
@@ -84,6 +112,11 @@ def end_all_below(directory: Path) -> None:
         found = processes_with(environment.SCRATCH, str(directory / "scratch" / spec.name))
         for one in filter(None, (process, *found)):
             one.kill_group()
+
+
+@pytest.fixture(name="end_all_below")
+def end_all_below_fixture() -> Callable[[Path], None]:
+    return end_all_below
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
-import asyncio
 import json
-import threading
-from contextlib import contextmanager
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +17,8 @@ from gateway_operator.core.status_model import (
     SessionStartLimitStatus,
     ShardRow,
 )
+from gateway_operator.local.instance_record import InstanceRecord
+from gateway_operator.local.process_identity import ProcessIdentity
 from gateway_operator.local.state_directory import StateDirectory
 from gateway_operator.local.status_socket import serving_status
 
@@ -140,27 +140,14 @@ def test_words_are_never_taken_for_markup():
 # The command, against a status socket served as `up` serves it.
 
 
-@contextmanager
-def served(path: Path, report: str | None):
-    """Serve a report in a thread, since the command runs an event loop of its own."""
-    directory = StateDirectory(path)
-    directory.prepare()
-    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+@pytest.fixture
+def served(serving_in_a_thread):
+    def served(path: Path, report: str | None):
+        directory = StateDirectory(path)
+        directory.prepare()
+        return serving_in_a_thread(lambda: serving_status(directory.status_socket, lambda: report))
 
-    async def serve() -> None:
-        async with serving_status(directory.status_socket, lambda: report):
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    try:
-        assert ready.wait(10)
-        yield
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+    return served
 
 
 REPORT = build().model_dump_json(by_alias=True)
@@ -177,7 +164,7 @@ def run(*arguments: str):
     return CliRunner().invoke(main, ["status", *arguments])
 
 
-def test_the_status_of_a_named_gateway_is_shown(home):
+def test_the_status_of_a_named_gateway_is_shown(home, served):
     with served(home / "mybot", REPORT):
         result = run("mybot")
 
@@ -185,18 +172,18 @@ def test_the_status_of_a_named_gateway_is_shown(home):
     assert result.stdout.startswith("mybot: Running, 2 of 2 shards ready")
 
 
-def test_a_file_stands_for_the_gateway_in_it(home, manifest):
+def test_a_file_stands_for_the_gateway_in_it(home, manifest, served):
     with served(home / "mybot", REPORT):
         assert run(str(manifest())).stdout.startswith("mybot: Running")
 
 
-def test_the_only_gateway_that_runs_needs_no_name(home):
+def test_the_only_gateway_that_runs_needs_no_name(home, served):
     StateDirectory(home / "ran-once").prepare()
     with served(home / "mybot", REPORT):
         assert run().stdout.startswith("mybot: Running")
 
 
-def test_of_several_one_has_to_be_named(home):
+def test_of_several_one_has_to_be_named(home, served):
     with served(home / "mybot", REPORT), served(home / "other", REPORT):
         result = run()
 
@@ -204,17 +191,17 @@ def test_of_several_one_has_to_be_named(home):
     assert result.stderr == "several gateways run here, name one of them: mybot, other\n"
 
 
-def test_one_on_the_simulator_is_found_by_its_name(home):
+def test_one_on_the_simulator_is_found_by_its_name(home, served):
     with served(home / "mybot+simulator", REPORT):
         assert run("mybot").stdout.startswith("mybot: Running")
 
 
-def test_a_state_directory_that_was_given_to_up_is_given_here(state_path):
+def test_a_state_directory_that_was_given_to_up_is_given_here(state_path, served):
     with served(state_path / "given", REPORT):
         assert run("mybot", "--state-dir", str(state_path / "given")).stdout.startswith("mybot: Running")
 
 
-def test_json_is_the_report_itself(home):
+def test_json_is_the_report_itself(home, served):
     with served(home / "mybot", REPORT):
         assert json.loads(run("mybot", "-o", "json").stdout) == json.loads(REPORT)
 
@@ -229,7 +216,30 @@ def test_what_does_not_run_is_one_line_and_exit_code_3(home, arguments):
     assert "discord-gateway up FILE" in result.stderr
 
 
-def test_a_socket_that_a_dead_operator_left_is_not_running(home):
+def test_pods_that_were_left_alone_are_told_of_and_who_takes_them_over(home, instance):
+    directory = StateDirectory(home / "mybot")
+    directory.prepare()
+    record = InstanceRecord(instance(7), directory.pods, directory.scratch)
+    record.write(instance(7), ProcessIdentity.of(os.getpid()))
+    InstanceRecord(instance(8), directory.pods, directory.scratch).write(instance(8), None)
+
+    result = run("mybot")
+
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "mybot is not running, but 1 of its pods still runs and delivers events: `discord-gateway up FILE` takes over "
+        "what is there\n"
+    )
+
+
+def test_dead_letters_are_told_of_even_while_all_is_well():
+    assert lines(build(dead_letters=1200))[1:3] == [
+        "  1,200 events set aside as the bot kept refusing: see `discord-gateway dead-letters list`",
+        "",
+    ]
+
+
+def test_a_socket_that_a_dead_operator_left_is_not_running(home, served):
     with served(home / "mybot", REPORT):
         (home / "mybot" / "status.sock").rename(home / "mybot" / "kept")
     (home / "mybot" / "kept").rename(home / "mybot" / "status.sock")
@@ -237,7 +247,7 @@ def test_a_socket_that_a_dead_operator_left_is_not_running(home):
     assert run("mybot").exit_code == 3
 
 
-def test_an_operator_that_has_only_just_started_says_so(home):
+def test_an_operator_that_has_only_just_started_says_so(home, served):
     with served(home / "mybot", None):
         result = run("mybot")
 
@@ -245,7 +255,7 @@ def test_an_operator_that_has_only_just_started_says_so(home):
     assert result.stderr == "mybot has only just started and knows nothing yet: ask again\n"
 
 
-def test_a_report_of_another_version_is_one_line(home):
+def test_a_report_of_another_version_is_one_line(home, served):
     with served(home / "mybot", '{"phase": "Unheard"}'):
         result = run("mybot")
 

@@ -5,14 +5,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from gateway_operator.local.pod_process import _PidFile
+from gateway_operator.local.instance_record import recorded
 from gateway_operator.local.process_identity import ProcessIdentity
 from gateway_operator.local.state_directory import StateDirectory
 from gateway_operator.local.status_socket import NotRunningError, fetch_status
@@ -37,8 +37,9 @@ class Run:
 class Home:
     """Where `up` keeps things in a test, and what it leaves behind."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, end_all_below: Callable[[Path], None]) -> None:
         self.path = path
+        self._end_all_below = end_all_below
         self.environment = {**os.environ, "XDG_STATE_HOME": str(path)}
         self.environment.pop("DISCORD_TOKEN", None)
         self._runs: list[Run] = []
@@ -64,24 +65,23 @@ class Home:
         return StateDirectory(self.path / "discord-gateway" / name)
 
     def pods(self, name: str = "mybot") -> list[ProcessIdentity]:
-        files = self.gateway(name).pods.glob("*.json")
-        return [_PidFile.model_validate_json(file.read_bytes()).process for file in files]
+        """The processes that the records name."""
+        return [process for _spec, process in recorded(self.gateway(name).pods) if process is not None]
 
     async def clean_up(self) -> None:
         for run in self._runs:
             if run.process.returncode is None:
                 run.process.kill()
                 await run.process.wait()
-        for record in self.path.rglob("*.json"):
-            with suppress(ValueError):
-                _PidFile.model_validate_json(record.read_bytes()).process.kill_group()
-            with suppress(ValueError):
-                ProcessIdentity.model_validate_json(record.read_bytes()).kill_group()
+        for directory in (self.path / "discord-gateway").glob("*/"):
+            self._end_all_below(directory)
+            with suppress(ValueError, FileNotFoundError):
+                ProcessIdentity.model_validate_json((directory / "simulator/process.json").read_bytes()).kill_group()
 
 
 @pytest.fixture
-async def home(state_path) -> AsyncIterator[Home]:
-    home = Home(state_path)
+async def home(state_path, end_all_below) -> AsyncIterator[Home]:
+    home = Home(state_path, end_all_below)
     yield home
     await home.clean_up()
 
@@ -186,12 +186,28 @@ async def test_pods_outlive_a_killed_operator_and_the_next_takes_them_over_and_e
     assert alive_alone
     assert taken_over == [pod]
     assert remembered_alone is not None
-    assert home.gateway().remembered_shard_set() is None
+    assert home.gateway().remembered_shard_set() == remembered_alone
     assert third_code == 0
     assert "took over a running pod" in third_stderr
     assert TOKEN not in third_stderr
     assert not pod.is_alive()
     assert home.pods() == []
+
+
+async def test_the_next_start_goes_on_with_the_same_instance_and_a_fresh_one_does_not(home, manifest):
+    async with discord() as base_url:
+        file = manifest(f"discord: {{baseURL: '{base_url}'}}")
+        instances, written = [], ""
+        for fresh in ((), (), ("--fresh",)):
+            run = await home.up(file, *fresh, DISCORD_TOKEN=TOKEN)
+            await status_of(home.gateway())
+            instances.append([spec.name for spec, _process in recorded(home.gateway().pods)])
+            run.process.send_signal(signal.SIGTERM)
+            code, written = await run.ended()
+            assert code == 0, written
+
+    assert instances == [["mybot-e1-0-0.1"], ["mybot-e1-0-0.1"], ["mybot-e1-0-0.2"]]
+    assert "beginning anew" in written
 
 
 async def test_with_the_simulator_it_needs_no_token_and_ends_all_it_started(home, manifest):

@@ -258,6 +258,33 @@ async def test_an_identify_sent_is_reported_even_before_the_pod_says_who_it_is(c
     assert channel.ledger.reported == [(5, clock.now)]
 
 
+async def test_two_instances_of_a_pod_are_told_apart(channel, assignment):
+    old, new = f"{POD}.7", f"{POD}.8"
+    channel.control.assign({old: assignment(POD, role="draining"), new: assignment(POD)})
+    async with channel.dial() as first, channel.dial() as second:
+        await first.send(Observed(pod=POD, instance=old).model_dump_json())
+        assert (await next_message(first)).role == "draining"
+        await second.send(Observed(pod=POD, instance=new).model_dump_json())
+        assert (await next_message(second)).role == "active"
+
+        assert {name: heard.connected for name, heard in channel.control.pods().items()} == {old: True, new: True}
+        assert (await ask(first)).permit is None, "a shard that is leaving spends no identify"
+        assert (await ask(second)).permit == 5
+
+
+async def test_what_an_instance_was_told_counts_once_it_says_so(channel, assignment):
+    async with channel.pod() as socket:
+        await channel.heard(lambda pod: pod is not None)
+        channel.control.assign({POD: assignment(POD)})
+        first = await next_message(socket)
+        assert channel.control.pods()[POD].told is None
+        await socket.send(Observed(pod=POD, term=3, n=first.n).model_dump_json())
+        await channel.heard(lambda pod: pod.told == "active")
+
+        channel.control.assign({POD: assignment(POD, role="ending")})
+        assert channel.control.pods()[POD].told is None
+
+
 async def test_a_report_in_another_pods_name_is_refused(channel):
     async with channel.pod() as socket:
         await socket.send(Observed(pod="mybot-e1-2-3").model_dump_json())

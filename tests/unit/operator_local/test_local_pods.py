@@ -1,4 +1,3 @@
-import asyncio
 import json
 import random
 import signal
@@ -343,7 +342,6 @@ async def test_a_pod_is_dead_only_when_its_workers_are(build, pod_command, clock
 
     await until(leader_is_dead)
     assert (await seen(pods)).running
-    await asyncio.sleep(0)
     clock.advance(WORKERS_GRACE)
     await until(lambda: ended(pods))
     assert "SIGKILL" in (await seen(pods)).problem

@@ -15,13 +15,14 @@ from gateway_operator.local.state_directory import (
     StateDirectoryError,
     default_state_directory,
 )
-from shardpod.contract import ShardRange
+from shardpod.contract import Checkpoint, ShardRange
 
 THREE_SHARDS = ShardSet(
     epoch=4,
     shard_count=3,
     ranges=(ShardRange(first_shard_id=0, last_shard_id=1), ShardRange(first_shard_id=2, last_shard_id=2)),
 )
+SESSION = Checkpoint(shard_id=0, shard_count=3, session_id="s", seq=7, resume_gateway_url="wss://resume.example")
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_without_xdg_state_home_the_default_is_in_the_home_directory():
 def test_what_is_made_is_for_the_owner_only(directory):
     directory.control_secret()
 
-    assert mode(directory.path) == mode(directory.pods) == 0o700
+    assert mode(directory.path) == mode(directory.pods) == mode(directory.scratch) == 0o700
     assert mode(directory.path / "control-secret") == 0o600
 
 
@@ -121,12 +122,53 @@ def test_the_shard_set_is_remembered(directory):
     assert directory.remembered_shard_set() == THREE_SHARDS
 
 
-def test_a_forgotten_shard_set_is_gone(directory):
+def test_the_sessions_are_remembered_for_the_owner_only(directory):
+    assert directory.remembered_checkpoints() == {}
+
+    directory.remember_checkpoints({(0, 3): SESSION})
+
+    assert directory.remembered_checkpoints() == {(0, 3): SESSION}
+    assert mode(directory.path / "checkpoints.json") == 0o600
+
+
+def test_sessions_that_cannot_be_read_are_set_aside_with_a_warning(directory):
+    (directory.path / "checkpoints.json").write_text('[{"shard_id": 0}]')
+
+    with capture_logs() as logs:
+        assert directory.remembered_checkpoints() == {}
+
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+    assert (directory.path / "checkpoints.json.unreadable").exists()
+
+
+def test_counters_are_remembered_and_one_that_cannot_be_read_goes_on_above_all_before(directory):
+    assert (directory.last_number(), directory.restarts()) == (0, 0)
+    directory.remember_last_number(41)
+    directory.remember_restarts(2)
+    assert (directory.last_number(), directory.restarts()) == (41, 2)
+
+    (directory.path / "last-instance").write_text("forty-two")
+
+    assert time.time() - 60 < directory.last_number() == directory.last_number()
+
+
+def test_beginning_anew_deletes_sessions_and_events_and_keeps_the_counters(directory):
     directory.remember_shard_set(THREE_SHARDS)
-    directory.forget_shard_set()
-    directory.forget_shard_set()
+    directory.remember_checkpoints({(0, 3): SESSION})
+    directory.remember_last_number(41)
+    secret, term = directory.control_secret(), directory.next_term()
+    scratch = directory.scratch / "mybot-e4-0-1.7"
+    scratch.mkdir()
+    for file in (scratch / "shard-0.db", scratch / "shard-0.db-wal", directory.pods / "mybot-e4-0-1.7.json"):
+        file.touch()
+
+    assert directory.forget() == 5
 
     assert directory.remembered_shard_set() is None
+    assert directory.remembered_checkpoints() == {}
+    assert list(directory.scratch.iterdir()) == list(directory.pods.iterdir()) == []
+    assert (directory.last_number(), directory.control_secret(), directory.next_term()) == (41, secret, term + 1)
+    assert directory.forget() == 0
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"epoch": 1}', '{"epoch": "x", "shard_count": 1, "ranges": []}', "\0"])

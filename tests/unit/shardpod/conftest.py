@@ -1,4 +1,4 @@
-"""A protocol driven by hand, and a worker among a Discord, an operator and a bot of a few lines each."""
+"""A protocol driven by hand, events, and a way to wait."""
 
 import asyncio
 import json
@@ -9,7 +9,6 @@ import pytest
 
 from shardpod.contract import Assignment
 from shardpod.protocol import Close, Connect, Event, IdentifySent, Send, SessionEnded, SessionSettings, ShardProtocol
-from shardpod.worker import Granted, Wait, Worker, WorkerSettings
 
 PATIENCE_S = 10.0
 TOKEN = "MTk4.the-bots-token.zzz"
@@ -25,12 +24,12 @@ def frame(op, d=None, *, s=None, t=None) -> bytes:
 class Drive:
     """A ShardProtocol with a clock; says in words what the network says, and hands out the effects once."""
 
-    def __init__(self, *, seed=1, compression="none", shard_id=3, shard_count=16, presence=None):
+    def __init__(self, *, seed=1, compression="none", shard_id=3, shard_count=16, presence=None, session=None):
         settings = SessionSettings(
             token=TOKEN, gateway_url=GATEWAY_URL, compression=compression, intents=513, presence=presence
         )
         self.now = 1000.0
-        self.protocol = ShardProtocol(shard_id, shard_count, settings, random=Random(seed))
+        self.protocol = ShardProtocol(shard_id, shard_count, settings, random=Random(seed), session=session)
 
     @property
     def state(self):
@@ -179,174 +178,3 @@ async def until(condition):
 @pytest.fixture(scope="session", name="until")
 def until_fixture():
     return until
-
-
-# A worker, on a virtual clock.
-
-
-class Line:
-    """Discord's end of one connection."""
-
-    def __init__(self, url, listener):
-        self.url = url
-        self.listener = listener
-        self.opened_at = asyncio.get_running_loop().time()
-        self.sent = []
-        self.closed_with = None
-
-    # shardpod.transport.Connection
-
-    def send(self, payload):
-        assert self.closed_with is None, "sent after it was closed"
-        self.sent.append((asyncio.get_running_loop().time(), json.loads(payload)))
-
-    def close(self, code):
-        self.closed_with = code
-
-    # Discord
-
-    def say(self, op, d=None, *, s=None, t=None):
-        assert self.closed_with is None, "the shard would not hear this"
-        self.listener.message(json.dumps({"t": t, "s": s, "op": op, "d": d}).encode())
-
-    def hello(self):
-        self.say(10, {"heartbeat_interval": 41250})
-
-    def ready(self, session_id="a" * 32, guilds=()):
-        data = {"session_id": session_id, "resume_gateway_url": "wss://resume", "guilds": [{"id": g} for g in guilds]}
-        self.say(0, data, s=1, t="READY")
-
-    def event(self, seq, guild="1", t="MESSAGE_CREATE"):
-        self.say(0, {"guild_id": guild}, s=seq, t=t)
-
-    @property
-    def ops(self):
-        return [message["op"] for _, message in self.sent if message["op"] != 1]
-
-
-class Network:
-    """Opens a Line at once; `fault` may raise or wait first. With `in_wake_up` Hello comes before connect returns."""
-
-    def __init__(self):
-        self.lines = []
-        self.dials = []
-        self.fault = None
-        self.in_wake_up = False
-        self.cancelled = 0
-
-    async def connect(self, url, listener):
-        self.dials.append((asyncio.get_running_loop().time(), url))
-        try:
-            if self.fault is not None:
-                await self.fault()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        line = Line(url, listener)
-        self.lines.append(line)
-        listener.opened(line)
-        if self.in_wake_up:
-            line.hello()
-            try:
-                await asyncio.sleep(0)
-            except asyncio.CancelledError:
-                self.cancelled += 1
-                raise
-
-    @property
-    def line(self):
-        return self.lines[-1]
-
-
-class Permits:
-    """Grants at once unless `answers` has something else; an answer may be a coroutine function."""
-
-    def __init__(self):
-        self.asked = []
-        self.sent = []
-        self.answers = []
-        self.number = 0
-
-    async def ask(self, shard_id, *, ready):
-        self.asked.append((asyncio.get_running_loop().time(), shard_id, ready))
-        if self.answers:
-            answer = self.answers.pop(0)
-            return await answer() if callable(answer) else answer
-        if not ready:
-            return Wait(0.0, "soon")
-        self.number += 1
-        return Granted(self.number, 1.0)
-
-    def identify_sent(self, shard_id, permit):
-        self.sent.append((shard_id, permit))
-
-
-class TakingSink:
-    def __init__(self):
-        self.delivered = []
-        self.error = None
-        self.closed = False
-
-    def submit(self, batch, done):
-        asyncio.get_running_loop().call_later(0.01, self._take, batch, done)
-
-    def _take(self, batch, done):
-        if self.error is None:
-            self.delivered += [event.seq for event in batch.events]
-        done(batch, self.error)
-
-    async def close(self):
-        self.closed = True
-
-
-class Rig:
-    def __init__(self, **settings):
-        self.network, self.operator, self.bot = Network(), Permits(), TakingSink()
-        self.changes = 0
-        session = SessionSettings(token=TOKEN, gateway_url="wss://main", compression="none", intents=1)
-        settings = {"shard_ids": (3,), "shard_count": 16, "senders": 4, "session": session, **settings}
-        self.worker = Worker(
-            WorkerSettings(**settings),
-            connector=self.network,
-            permits=self.operator,
-            sink=self.bot,
-            random=Random(2),
-            on_change=self.changed,
-        )
-
-    def changed(self):
-        self.changes += 1
-
-    @property
-    def line(self):
-        return self.network.line
-
-    def late_line(self):
-        """A connection that was dialled before the one in use, and opens only now."""
-        return Line("wss://main", self.line.listener)
-
-    @property
-    def shard(self):
-        return self.worker.report().shards[0]
-
-    async def connected(self, **ready):
-        self.worker.start()
-        await asyncio.sleep(0.1)
-        self.line.hello()
-        await asyncio.sleep(0.1)
-        self.line.ready(**ready)
-        await asyncio.sleep(0.1)
-        return self
-
-
-@pytest.fixture
-async def rig():
-    rigs = []
-
-    def make(**settings):
-        rigs.append(Rig(**settings))
-        return rigs[-1]
-
-    yield make
-    for made in rigs:
-        await made.worker.stop(drain_for=0.1)

@@ -68,4 +68,4 @@ def test_the_summary_names_sessions_and_counts():
     summary = ledger.summary()
 
     assert (summary["sent"], summary["unrouted"]) == (1, 1)
-    assert summary["sessions"]["s1"] == {"shard": [1, 3], "state": "disconnected", "seq": 0}
+    assert summary["sessions"]["s1"] == {"shard": [1, 3], "state": "disconnected", "seq": 0, "longest_gap": 0.0}

@@ -150,3 +150,34 @@ def test_a_delay_holds_back_replay_and_replies_of_its_session(world):
     here.resume(connection, session.id, seen)
 
     assert outlet.delays == [0.0, 0.5, 0.5]  # Hello, the replayed event, RESUMED
+
+
+def test_a_gap_lasts_from_the_loss_of_the_socket_to_the_next_resume_and_the_longest_is_told(world):
+    here = world()
+    session, connection, outlet = here.new_session()
+    seen = outlet.last["s"]
+
+    lost_at = []
+    for away in (2.0, 0.5):
+        connection.lost(None, here.now)
+        lost_at.append(here.now)
+        here.now += away
+        connection, outlet = here.connect()
+        here.resume(connection, session.id, seen)
+        here.now += 10.0
+
+    assert session.gaps == [(lost_at[0], 2.0), (lost_at[1], 0.5)]
+    assert here.discord.ledger.summary()["sessions"][session.id]["longest_gap"] == 2.0
+    assert here.discord.ledger.longest_gap(since=lost_at[1]) == 0.5
+
+
+def test_a_session_that_never_lost_its_socket_and_one_resumed_while_it_has_one_have_no_gap(world):
+    here = world()
+    session, _, outlet = here.new_session()
+    here.now += 3.0
+
+    connection, _ = here.connect()
+    here.resume(connection, session.id, outlet.last["s"])
+
+    assert session.gaps == []
+    assert here.discord.ledger.summary()["sessions"][session.id]["longest_gap"] == 0.0

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,12 +125,16 @@ def _count(letters: int) -> str:
 
 def _table(found: list[DeadLetter]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("KEY", "TYPE", "SHARD", "GUILD", "ATTEMPTS", "BYTES", "DIED"):
+    for title in ("KEY", "TYPE", "SHARD", "GUILD", "ATTEMPTS", "BYTES", "DIED (UTC)"):
         table.add_column(title, no_wrap=True, justify="right" if title in ("SHARD", "ATTEMPTS", "BYTES") else "left")
     table.add_column("PROBLEM", overflow="fold")
     for letter in found:
         texts = (letter.key, letter.type, str(letter.shard_id), letter.guild_id or "", str(letter.attempts))
-        last = (f"{letter.bytes:,}", letter.died_at or "", letter.problem or "")
+        last = (f"{letter.bytes:,}", _date(letter.died_at), letter.problem or "")
         # Text, as everything a pod says: brackets in it are no markup.
         table.add_row(*map(Text, (*texts, *last)))
     return table
+
+
+def _date(unix_seconds: float | None) -> str:
+    return "" if unix_seconds is None else f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S}"

@@ -17,9 +17,9 @@ ANSWER_TIMEOUT = 30.0
 
 
 class DeadLetter(BaseModel):
-    """One event as its pod lists it; `key` is the Idempotency-Key with which it was delivered."""
+    """One event as its pod lists it; `key` is the Idempotency-Key of its delivery, `died_at` is in Unix seconds."""
 
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
     key: str
     shard_id: int
@@ -27,7 +27,7 @@ class DeadLetter(BaseModel):
     guild_id: str | None = None
     problem: str | None = None
     attempts: int = 0
-    died_at: str | None = None
+    died_at: float | None = None
     bytes: int = 0
 
 

@@ -27,7 +27,7 @@ def assignments(gateway: DiscordGateway, active: ShardSet, run: Sequence[Planned
     gateway_url = gateway.spec.discord.gateway_url or (world.info.url if world.info else None)
     if gateway_url is None:
         return {}
-    leaving = [world.instances[one.spec.name] for one in run if not one.chosen]
+    there = [world.instances[one.spec.name] for one in run if one.spec.name in world.instances]
     settings = gateway.spec.sharding, _discord(gateway.spec, gateway_url), _delivery(gateway.spec.delivery)
     return {
         one.spec.name: Assignment(
@@ -42,7 +42,7 @@ def assignments(gateway: DiscordGateway, active: ShardSet, run: Sequence[Planned
             role=one.role,
             ownership=Ownership(active_epoch=active.epoch, active_shard_count=active.shard_count),
             checkpoints=_checkpoints(one, active, world),
-            peers=tuple(_peers(one, leaving)) if one.chosen else (),
+            peers=tuple(_peers(one, there)),
             shards_per_worker=settings[0].shards_per_worker,
             max_workers=settings[0].max_workers,
             discord=settings[1],
@@ -53,10 +53,14 @@ def assignments(gateway: DiscordGateway, active: ShardSet, run: Sequence[Planned
     }
 
 
-def _peers(planned: PlannedInstance, leaving: Iterable[InstanceSeen]) -> Iterator[Peer]:
-    """Those from whom shards of this range are to come; one without an address is waited for."""
-    for other in leaving:
-        if other.spec.overlaps(planned.spec.pod) and held(other) & set(planned.spec.pod.shards):
+def _peers(planned: PlannedInstance, there: Iterable[InstanceSeen]) -> Iterator[Peer]:
+    """Those older ones from whom shards of this range are to come; one without an address is waited for."""
+    if planned.role != "active":
+        return
+    mine = planned.spec
+    for other in there:
+        older = other.spec.number < mine.number and other.spec.overlaps(mine.pod)
+        if older and held(other) & set(mine.pod.shards):
             yield Peer(
                 pod=other.spec.pod.name,
                 instance=other.spec.name,

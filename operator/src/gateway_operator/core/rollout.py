@@ -80,14 +80,16 @@ def _leaving(
     """Instances that are no pod's choice: those to keep until they hold nothing, and those to remove."""
     names = {spec.name for spec in chosen}
     wanted = {(pod.epoch, shard_id) for pod in pods for shard_id in pod.shards}
+    there = [one.spec for one in seen]
     leaving, remove = [], []
     for one in seen:
         if one.spec.name in names:
             continue
         holds = held(one)
         if any((one.spec.pod.epoch, shard_id) in wanted for shard_id in holds):
-            succeeded = any(spec.overlaps(one.spec.pod) for spec in chosen)
-            # Until a successor is there it may identify as before.
+            younger = [spec for spec in (*chosen, *there) if spec.number > one.spec.number]
+            succeeded = any(spec.overlaps(one.spec.pod) for spec in younger)
+            # Until a successor is there it may identify, and take over, as before.
             leaving.append(PlannedInstance(one.spec, "draining" if succeeded else "active", chosen=False))
         elif holds and one.connected and one.told != "ending" and any(pod.epoch == one.spec.pod.epoch for pod in pods):
             # Nobody will take what it has: it is told so first, or it would wait for a successor until it is killed.

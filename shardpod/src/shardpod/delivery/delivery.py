@@ -97,6 +97,9 @@ class Delivery:
         self._free -= 1
         if probe:
             self._probe = batch
+        if batch.attempt == 1:
+            for lane in batch.lanes:
+                lane.seen = self._health.successes
         try:
             self._sink.submit(batch, self._done)
         except Exception as error:
@@ -154,11 +157,13 @@ class Delivery:
         A refusal by 4xx counts, as it is about the event; anything else only if others were acknowledged meanwhile.
         A batch of several shows nothing about any of them: its lanes go one event at a time from here on.
         """
+        successes = self._health.successes
+        others_pass = successes > batch.lanes[0].seen
+        for lane in batch.lanes:
+            lane.seen = successes
         if len(batch.events) > 1 or error.unreachable:
             return False
         (lane,) = batch.lanes
-        others_pass = self._health.successes > lane.seen
-        lane.seen = self._health.successes
         lane.strikes += error.rejected or others_pass
         return lane.strikes >= self._max_attempts
 

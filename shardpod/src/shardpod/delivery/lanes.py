@@ -14,6 +14,7 @@ import msgspec
 from shardpod.protocol import Event
 
 from .outstanding import Outstanding
+from .turn import Turn
 
 Ordering = Literal["guild", "shard", "none"]
 Overflow = Literal["dropOldest", "dropNewest", "pause"]
@@ -24,6 +25,8 @@ EVENT_BYTES = 512
 """What an event weighs in memory beside its payload: itself, its strings and its places in the indexes (measured)."""
 LANE_BYTES = 1024
 """What a lane weighs, which most of the time is what one more guild weighs (measured)."""
+_DROPPED_IN_PASSING = 16
+"""So many dropped events a lane may hold, beside as many as its others, before it is cleared of them."""
 ROOM_AGAIN = 0.9
 """Below this part of its bounds a queue that was full counts as having room again, so that it does not flap."""
 
@@ -79,9 +82,9 @@ class LaneQueue:
         self._overflow = overflow
         self._shed_first = frozenset(shed_first)
         self._settled = settled
-        self._lanes: dict[LaneKey, Lane] = {}
-        # Ordered, and a lane that was emptied by dropping leaves from the middle at no cost.
-        self._ready: OrderedDict[Lane, None] = OrderedDict()
+        # By shard, then by key: an entitlement of a guild comes by shard 0, whose guild it is not.
+        self._lanes: dict[int, dict[LaneKey, Lane]] = {}
+        self._ready = Turn()
         self._shards: dict[int, Outstanding] = {}
         # Those that are dropped before all others, oldest first.
         self._sheddable: OrderedDict[int, Event] = OrderedDict()
@@ -91,42 +94,54 @@ class LaneQueue:
         shard = self._shards.get(shard_id)
         if shard is None:
             shard = self._shards[shard_id] = Outstanding(shard_id)
+            self._lanes[shard_id] = {}
         return shard
 
+    def skip(self, event: Event) -> None:
+        """An event was received that is not to be delivered."""
+        self.shard(event.shard_id).note(event)
+
     def put(self, event: Event) -> bool:
-        """Add an event; true if a lane became ready by it. Over the bound, something is dropped, and counted."""
+        """Add an event just received; true if a lane became ready by it. Over the bound something is dropped."""
+        shard = self._shards.get(event.shard_id)
+        if shard is None:
+            shard = self.shard(event.shard_id)
+        if event.session_id != shard.session_id:
+            shard.note(event)
+        shard.received_seq = event.seq
         if self.events >= self._max_events or self.bytes + len(event.raw) + EVENT_BYTES > self._max_bytes:
             reason = self._make_room(event)
             if reason is not None:
                 self._settled(event, reason)
                 return False
-        return self.put_whatever_the_bound(event)
+        return self._add(event, shard)
 
     def put_whatever_the_bound(self, event: Event) -> bool:
         """Add an event that was in a queue already: from the spool, or from the pod that held its shard before."""
+        return self._add(event, self.shard(event.shard_id))
+
+    def _add(self, event: Event, shard: Outstanding) -> bool:
         self.events += 1
         self.bytes += len(event.raw) + EVENT_BYTES
         if self.events > self.longest:  # noqa: PLR1730 -- max() is a call, and this is the hot path
             self.longest = self.events
-        shard = self._shards.get(event.shard_id)
-        if shard is None:
-            shard = self.shard(event.shard_id)
         shard.events[id(event)] = event
         if self._shed_first and event.type in self._shed_first:
             self._sheddable[id(event)] = event
         key: LaneKey | None = event.guild_id
         if key is None or not self._by_guild:
             key = self._lane_key(event)
-        lane = self._lanes.get(key)
+        lanes = self._lanes[event.shard_id]
+        lane = lanes.get(key)
         if lane is not None:
             lane.events.append(event)
             lane.live += 1
             return False
-        lane = self._lanes[key] = Lane(key, shard, deque((event,)), 1)
+        lane = lanes[key] = Lane(key, shard, deque((event,)), 1)
         self.bytes += LANE_BYTES
         if shard.frozen:
             return False
-        self._ready[lane] = None
+        self._ready.single[lane] = None
         return True
 
     def take(self, max_events: int, max_bytes: int) -> Batch | None:
@@ -134,27 +149,30 @@ class LaneQueue:
 
         A lane that failed sends its next event alone, so that an event that always fails stops no other and is known.
         """
-        if not self._ready:
+        ready = self._ready
+        if not self.has_ready:
             return None
-        lane, _ = self._ready.popitem(last=False)
+        lane = ready.next()
         if max_events == 1 or lane.attempts:
-            event = _first_live(lane)
+            event = lane.events[0]
+            if event.dropped:
+                event = _first_live(lane)
             event.in_flight = True
             lane.in_flight = 1
             return Batch([event], [lane], lane.attempts + 1)
         events: list[Event] = []
         lanes: list[Lane] = []
-        room = self._take_from(lane, events, max_events, max_bytes)
-        lanes.append(lane)
-        while self._ready and len(events) < max_events and room > 0:
-            lane = next(iter(self._ready))
-            if lane.attempts:
-                break
-            room = self._take_from(lane, events, max_events, room)
-            if not lane.in_flight:
-                break
-            del self._ready[lane]
+        room = max_bytes
+        while True:
+            share = 1 if self._ready.both_wait else max_events
+            room = self._take_from(lane, events, min(max_events, len(events) + share), room)
             lanes.append(lane)
+            if not self._ready or len(events) >= max_events or room <= 0:
+                break
+            lane = self._ready.next()
+            if lane.attempts or len(_first_live(lane).raw) > room:
+                self._ready.next_again(lane)
+                break
         return Batch(events, lanes, 1)
 
     def _take_from(self, lane: Lane, events: list[Event], max_events: int, room: int) -> int:
@@ -174,12 +192,23 @@ class LaneQueue:
     def acknowledge(self, batch: Batch) -> None:
         """Remove the events of `batch`; its lanes are ready again if they hold more."""
         for lane in batch.lanes:
-            self._remove_first(lane, lane.in_flight)
-            lane.in_flight = lane.attempts = lane.strikes = 0
-            self._next_in_turn(lane)
+            if lane.in_flight == lane.live:
+                # Nothing else waits in it, which is how it mostly is: it goes as a whole.
+                del self._lanes[lane.shard.shard_id][lane.key]
+                self.bytes -= LANE_BYTES
+            else:
+                self._remove_first(lane, lane.in_flight)
+                lane.in_flight = lane.attempts = lane.strikes = 0
+                self._next_in_turn(lane)
+        shards, settled = self._shards, self._settled
         for event in batch.events:
-            self._removed(event)
-            self._settled(event, None)
+            # As `_removed`, without its call: this is the hot path.
+            self.events -= 1
+            self.bytes -= len(event.raw) + EVENT_BYTES
+            del shards[event.shard_id].events[id(event)]
+            if self._sheddable:
+                self._sheddable.pop(id(event), None)
+            settled(event, None)
 
     def acknowledge_first(self, batch: Batch, count: int) -> Batch:
         """Remove the first `count` events of `batch`; the rest stays under way, as the batch that is returned."""
@@ -229,12 +258,12 @@ class LaneQueue:
         """Put the lanes of a batch that was given back in the turn again."""
         for lane in batch.lanes:
             # A lane whose events were all dropped while it rested is gone; its key may be another lane's by now.
-            if self._lanes.get(lane.key) is lane and not lane.in_flight:
+            if self._is_here(lane) and not lane.in_flight:
                 self._next_in_turn(lane)
 
     @property
     def has_ready(self) -> bool:
-        return bool(self._ready)
+        return bool(self._ready.single or self._ready.backlogged)
 
     @property
     def is_full(self) -> bool:
@@ -256,15 +285,15 @@ class LaneQueue:
         shard = self.shard(shard_id)
         shard.frozen = True
         for lane in [lane for lane in self._ready if lane.shard is shard]:
-            del self._ready[lane]
+            self._ready.leave(lane)
 
     def thaw(self, shard_id: int) -> None:
         """Go on with the shard: it stays here after all."""
         shard = self.shard(shard_id)
         shard.frozen = False
-        for lane in self._lanes.values():
-            if lane.shard is shard and not lane.in_flight:
-                self._ready[lane] = None
+        for lane in self._lanes[shard_id].values():
+            if not lane.in_flight:
+                self._ready.join(lane)
 
     def forget(self, shard_id: int) -> None:
         """The shard's events are another pod's now. None of them may be under way."""
@@ -275,8 +304,9 @@ class LaneQueue:
             self.events -= 1
             self.bytes -= len(event.raw) + EVENT_BYTES
             self._sheddable.pop(id(event), None)
-        for lane in [lane for lane in self._lanes.values() if lane.shard is shard]:
-            self._remove_lane(lane)
+        for lane in self._lanes.pop(shard_id).values():
+            self._ready.leave(lane)
+            self.bytes -= LANE_BYTES
 
     # Inside.
 
@@ -284,11 +314,14 @@ class LaneQueue:
         if not lane.live:
             self._remove_lane(lane)
         elif not lane.shard.frozen:
-            self._ready[lane] = None
+            self._ready.join(lane)
+
+    def _is_here(self, lane: Lane) -> bool:
+        return self._lanes.get(lane.shard.shard_id, {}).get(lane.key) is lane
 
     def _remove_lane(self, lane: Lane) -> None:
-        del self._lanes[lane.key]
-        self._ready.pop(lane, None)
+        del self._lanes[lane.shard.shard_id][lane.key]
+        self._ready.leave(lane)
         self.bytes -= LANE_BYTES
 
     def _remove_first(self, lane: Lane, count: int) -> None:
@@ -316,7 +349,9 @@ class LaneQueue:
 
     def _make_room(self, event: Event) -> str | None:
         """Drop what the settings give up for `event`; None when it may be added, else why it is dropped itself."""
-        while not self._fits(event):
+        # What would not fit into an empty queue is worth no other event.
+        could_fit = len(event.raw) + EVENT_BYTES <= self._max_bytes
+        while could_fit and not self._fits(event):
             unwanted = next((old for old in self._sheddable.values() if self._may_drop(old)), None)
             if unwanted is None:
                 break
@@ -325,7 +360,7 @@ class LaneQueue:
             return "shed"
         if self._overflow == "pause":
             return None  # the worker stops reading; what is on its way already is a socket's buffer at most
-        if self._overflow == "dropOldest" and len(event.raw) + EVENT_BYTES <= self._max_bytes:
+        if self._overflow == "dropOldest" and could_fit:
             while not self._fits(event):
                 oldest = self._oldest(waiting=True)
                 if oldest is None:
@@ -346,14 +381,19 @@ class LaneQueue:
         return min((event for event in firsts if event is not None), key=lambda event: event.received_at, default=None)
 
     def _drop(self, event: Event, reason: str) -> None:
-        lane = self._lanes[self._lane_key(event)]
+        lane = self._lanes[event.shard_id][self._lane_key(event)]
         # It may be in the middle of its lane: there it is passed over when its turn comes.
         event.dropped = True
         lane.live -= 1
         self._removed(event)
         self._settled(event, reason)
+        event.raw = b""  # while it stands in its lane, it shall take no memory that nobody counts
         if not lane.live:
             self._remove_lane(lane)
+        elif not lane.in_flight and lane.events[0].dropped:
+            _first_live(lane)
+        elif len(lane.events) > 2 * lane.live + _DROPPED_IN_PASSING:
+            lane.events = deque(event for event in lane.events if not event.dropped)
 
 
 def _first_live(lane: Lane) -> Event:

@@ -5,6 +5,7 @@ counted as such. Events of an earlier session still reach the bot, but nothing c
 """
 
 from collections import OrderedDict
+from itertools import takewhile
 
 from shardpod.protocol import Event
 
@@ -61,14 +62,9 @@ class Outstanding:
         return any(event.in_flight for event in self.events.values())
 
     def unspooled(self, received_before: float) -> list[Event]:
-        """Of the events that arrived before that time, those that are in no spool yet, in order of arrival.
+        """Of the events that are in no spool yet, the first ones, up to one that arrived after that time.
 
-        They are the newest: events go to the spool in order of arrival.
+        Events go to the spool in order of arrival and leave no gap: what is spooled is all up to some event.
         """
-        found = []
-        for event in reversed(self.events.values()):
-            if event.spool_id:
-                break
-            if event.received_at <= received_before:
-                found.append(event)
-        return found[::-1]
+        unspooled = list(takewhile(lambda event: not event.spool_id, reversed(self.events.values())))[::-1]
+        return list(takewhile(lambda event: event.received_at <= received_before, unspooled))

@@ -32,15 +32,18 @@ def begin_message(
     assignment: Assignment, config: PodConfig, shard_ids: tuple[int, ...], *, workers: int, neighbours: Neighbours
 ) -> Begin:
     """All that one of the pod's `workers` has to know."""
-    return Begin(worker_settings(assignment, config, shard_ids, workers=workers), neighbours)
+    settings = worker_settings(assignment, config, shard_ids, workers=workers, stored_only=neighbours.may_release)
+    return Begin(settings, neighbours)
 
 
 def worker_settings(
-    assignment: Assignment, config: PodConfig, shard_ids: tuple[int, ...], *, workers: int
+    assignment: Assignment, config: PodConfig, shard_ids: tuple[int, ...], *, workers: int, stored_only: bool = False
 ) -> WorkerSettings:
-    """Translate. The bounds of the manifest are the pod's: each worker gets its part of them."""
+    """Translate. The bounds of the manifest are the pod's: each worker gets its part of them.
+
+    `stored_only`: the pod has a successor, which may have shards already; a worker that died must not take them up.
+    """
     discord, delivery = assignment.discord, assignment.delivery
-    checkpoints = {one.shard_id: _stored(one) for one in assignment.checkpoints if one.shard_id in shard_ids}
     return WorkerSettings(
         shard_ids=shard_ids,
         shard_count=assignment.shard_count,
@@ -71,8 +74,7 @@ def worker_settings(
         max_batch_events=delivery.http.max_batch_events,
         scratch=None if config.scratch is None else str(config.scratch),
         identity=identity_of(assignment, config),
-        checkpoints=checkpoints,
-        stored_only=assignment.role != "active",
+        stored_only=stored_only or assignment.role != "active",
         ca_file=None if config.ca_file is None else str(config.ca_file),
         log_level=config.log_level,
         log_format=config.log_format,
@@ -80,14 +82,16 @@ def worker_settings(
     )
 
 
-def neighbours(assignment: Assignment, config: PodConfig, *, stopping: bool) -> Neighbours:
-    """Who this instance takes from, and whether others may take from it."""
+def neighbours(assignment: Assignment, config: PodConfig, *, stopping: bool, cut_off: bool = False) -> Neighbours:
+    """Who this instance takes from, whether others may take from it, and whether an operator could say otherwise."""
     return Neighbours(
         instance=config.instance,
         takes_from=tuple(
             Neighbour(peer.instance, peer.address, peer.range.first_shard_id, peer.range.last_shard_id)
             for peer in assignment.peers
         ),
+        checkpoints=_checkpoints(assignment),
+        cut_off=cut_off,
         may_release=stopping or assignment.role == "draining",
     )
 
@@ -96,6 +100,10 @@ def identity_of(assignment: Assignment, config: PodConfig) -> str:
     """Tells sessions of other tokens or intents from this pod's, and tells nothing about the token."""
     what = f"{config.token}\0{assignment.discord.intents}".encode()
     return hmac.new(config.control_secret.encode(), what, hashlib.sha256).hexdigest()[:16]
+
+
+def _checkpoints(assignment: Assignment) -> dict[int, StoredSession]:
+    return {one.shard_id: _stored(one) for one in assignment.checkpoints}
 
 
 def _stored(checkpoint: Checkpoint) -> StoredSession:

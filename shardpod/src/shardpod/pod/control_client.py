@@ -43,7 +43,10 @@ logger = structlog.get_logger("control")
 
 
 class ControlClient:
-    """Implements the worker's `Permits`, and hands each new `Assignment` to `on_assignment`."""
+    """Implements the worker's `Permits`, and hands each new `Assignment` to `on_assignment`.
+
+    `assigned`: the operator that is connected has said what this pod has to do.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class ControlClient:
         random: Random,
     ) -> None:
         self.connected = False
+        self.assigned = False
         self._addresses = cycle(addresses)
         self._headers = {"Authorization": f"Bearer {secret}"}
         self._observe = observe
@@ -168,6 +172,7 @@ class ControlClient:
                 # A lower term is a leader of the past (architecture, Control channel).
                 if message.term >= self._term:
                     self._term = message.term
+                    self.assigned = True
                     self._epoch_and_count = (message.epoch, message.shard_count)
                     self._assign(message)
                     self.hurry()
@@ -193,7 +198,7 @@ class ControlClient:
                 await self._connection.send(text)
 
     def _disconnected(self) -> None:
-        self._connection, self.connected = None, False
+        self._connection, self.connected, self.assigned = None, False, False
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(ConnectionError("the control connection ended"))

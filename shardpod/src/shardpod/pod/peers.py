@@ -29,12 +29,14 @@ class Peers:
             # One connection a shard at most is under way; no proxy of the environment, for this stays inside.
             self._session = aiohttp.ClientSession(trust_env=False, timeout=_TIMEOUT, headers=self._headers)
         try:
-            async with self._session.post(f"http://{address}{TRANSFER_PATH}", data=encode(request)) as response:
+            # No redirect is followed: the secret is for this address only.
+            url = f"http://{address}{TRANSFER_PATH}"
+            async with self._session.post(url, data=encode(request), allow_redirects=False) as response:
                 body = await response.read()
                 if response.status != HTTPStatus.OK:
                     return Failed(f"the peer at {address} answered {response.status}")
                 return _decode_answer.decode(body)
-        except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             return Failed(f"the peer at {address} cannot be asked: {str(error) or type(error).__name__}")
 
     async def close(self) -> None:

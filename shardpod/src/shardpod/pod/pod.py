@@ -58,7 +58,7 @@ class Pod:
         )
 
     def stop(self) -> None:
-        """Called on SIGTERM, and again by whoever has no patience."""
+        """Called on SIGTERM."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -72,7 +72,9 @@ class Pod:
             self._control.hurry()
             await self._wait_for_successor()
             if self._workers is not None:
-                await self._workers.stop(drain_for=_DRAIN_SECONDS)
+                await self._workers.stop(
+                    drain_for=max(0.0, min(_DRAIN_SECONDS, self._config.termination_grace - _SAVING_SECONDS))
+                )
             await self._control.report_now()
         finally:
             control.cancel()
@@ -92,9 +94,11 @@ class Pod:
             logger.warning("no successor took the shards in time, they are closed resumably")
 
     def _has_something_to_give(self) -> bool:
-        report = self._report()
-        return report is not None and any(
-            shard.state is not ShardState.RELEASED or shard.backlog for shard in report.shards
+        """Also while a worker is being started again: its shards' sessions are on disk, and will be back."""
+        workers = self._workers
+        return workers is not None and (
+            not workers.all_running
+            or any(shard.state is not ShardState.RELEASED or shard.backlog for shard in workers.report.shards)
         )
 
     def _may_have_successor(self) -> bool:
@@ -115,7 +119,9 @@ class Pod:
             self._workers.update(self._assignment, self._neighbours(self._assignment))
 
     def _neighbours(self, assignment: Assignment) -> Neighbours:
-        return neighbours(assignment, self._config, stopping=self._stopping.is_set())
+        return neighbours(
+            assignment, self._config, stopping=self._stopping.is_set(), cut_off=not self._control.assigned
+        )
 
     def _try_to_start(self, assignment: Assignment) -> None:
         try:
@@ -147,6 +153,7 @@ class Pod:
 
     def _on_report(self) -> None:
         self._changed.set()
+        self._tell_neighbours()
         report = self._report()
         known = () if report is None else tuple(_what_hurries(shard) for shard in report.shards)
         if known != self._reported:
@@ -177,5 +184,5 @@ def _what_hurries(shard: ShardReport) -> tuple[object, ...]:
 
 
 def _same_work(one: Assignment, other: Assignment) -> bool:
-    unnumbered = {"term": 0, "n": 0, "checkpoints": (), "peers": (), "role": "active"}
+    unnumbered = {"term": 0, "n": 0, "checkpoints": (), "peers": (), "role": "active", "ownership": None}
     return one.model_copy(update=unnumbered) == other.model_copy(update=unnumbered)

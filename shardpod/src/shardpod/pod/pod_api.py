@@ -12,7 +12,7 @@ from shardpod.worker.link import LinkClosedError
 from shardpod.worker.messages import Busy, DeadLetterView, SettleDeadLetters, encode
 
 from .peers import TRANSFER_PATH, decode_request
-from .workers import Workers
+from .workers import WorkerFailedError, Workers
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -66,12 +66,14 @@ class _PodApi:
                 return web.Response(status=HTTPStatus.UNAUTHORIZED, text="Wrong or no control secret.\n")
             try:
                 return await handler(request)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 return web.Response(status=HTTPStatus.BAD_REQUEST, text=f"{error}\n")
             except (LinkClosedError, TimeoutError):
                 return web.Response(
                     status=HTTPStatus.SERVICE_UNAVAILABLE, text="A worker is being started: ask again.\n"
                 )
+            except WorkerFailedError as error:
+                return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR, text=f"A worker failed: {error}.\n")
 
         return check
 

@@ -4,6 +4,8 @@ A worker that dies takes nothing with it that is not on disk or at Discord: the 
 """
 
 import asyncio
+import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +28,13 @@ SILENCE = 30.0
 """Seconds without a report after which a worker counts as hung, and is killed: its shards are deaf."""
 _BEGIN_TIMEOUT = 90.0
 """Seconds to take up what is on disk, which may be 2 GiB, after a process before it has let go of it."""
-_END_TIMEOUT = 5.0
+_END_TIMEOUT = 4.0
+"""Seconds beyond its draining that a worker gets to end when it is told to."""
+_CRASH_TIMEOUT = 0.5
+"""Seconds to end for a worker that broke its link or lost it: there is nothing to wait for."""
+
+COMMAND = (sys.executable, "-m", "shardpod.worker")
+"""What is run, with the file descriptor of the worker's end of its line."""
 
 logger = structlog.get_logger("pod")
 
@@ -58,7 +66,8 @@ class WorkerProcess:
         self._report: WorkerReport | None = None
         self._ended = WorkerReport()
         self._heard_at = 0.0
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self._in_order = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -68,7 +77,7 @@ class WorkerProcess:
 
     @property
     def running(self) -> bool:
-        return self._report is not None
+        return self._link is not None and self._report is not None
 
     def start(self) -> None:
         self._task = self._loop.create_task(self._keep_running())
@@ -85,26 +94,34 @@ class WorkerProcess:
 
     async def stop(self, *, drain_for: float) -> None:
         """End it in order, and kill it if it does not end."""
-        self._stopping = True
-        if self._link is not None:
-            try:
-                answer = await self._link.call(Stop(drain_for), timeout=drain_for + _END_TIMEOUT)
-                if isinstance(answer, Stopped):
-                    self._report = answer.report
-            except (LinkClosedError, TimeoutError):
-                logger.warning("a worker did not end in order", shards=_range(self.shard_ids))
+        self._stopping.set()
+        link = self._link
+        if link is not None:
+            if self._report is not None:
+                await self._end_in_order(link, drain_for)
+            link.close()
         if self._task is not None:
-            done, _ = await asyncio.wait([self._task], timeout=_END_TIMEOUT)
+            done, _ = await asyncio.wait([self._task], timeout=2 * _END_TIMEOUT)
             if not done:
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
 
+    async def _end_in_order(self, link: Link, drain_for: float) -> None:
+        try:
+            answer = await link.call(Stop(drain_for), timeout=drain_for + _END_TIMEOUT)
+        except (LinkClosedError, TimeoutError):
+            answer = None
+        if isinstance(answer, Stopped):
+            self._report, self._in_order = answer.report, True
+        else:
+            logger.warning("a worker did not end in order", shards=_range(self.shard_ids))
+
     async def _keep_running(self) -> None:
         pause = _FIRST_PAUSE
-        while True:
+        while not self._stopping.is_set():
             started_at = self._loop.time()
-            how = await self._run_once()
-            if self._stopping:
+            how = await self._run_once_whatever_happens()
+            if self._stopping.is_set():
                 return
             self.restarts += 1
             pause = _FIRST_PAUSE if self._loop.time() - started_at >= HEALTHY_AFTER else pause
@@ -113,51 +130,68 @@ class WorkerProcess:
                 "a worker ended, it is started again", shards=_range(self.shard_ids), how=how, pause=round(pause, 1)
             )
             self._on_report()
-            await asyncio.sleep(pause * self._random.uniform(0.5, 1.0))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause * self._random.uniform(0.5, 1.0)):
+                    await self._stopping.wait()
             pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def _run_once_whatever_happens(self) -> str:
+        """As `_run_once`. No fault of this process's own, such as too many open files, may leave shards alone."""
+        try:
+            return await self._run_once()
+        except Exception as error:
+            logger.exception("a worker cannot be run", shards=_range(self.shard_ids))
+            return f"cannot be run ({type(error).__name__})"
 
     async def _run_once(self) -> str:
         """From start to end of one process; returns how it ended."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "shardpod.worker", str(theirs.fileno()),
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+        ours, process = await _spawn()
         self.pid = process.pid
         link = self._link = await Link.over(ours, self._handle)
         listening = self._loop.create_task(link.run())
         try:
-            answer = await link.call(self._begin(), timeout=_BEGIN_TIMEOUT)
-            if isinstance(answer, Report):
-                self._took_report(answer.report)
-                self.problem = None
-                await self._watch(listening)
-            elif isinstance(answer, Failed):
-                self.problem = answer.problem
-        except (LinkClosedError, TimeoutError) as error:
-            logger.warning("a worker does not begin", shards=_range(self.shard_ids), problem=str(error))
+            why = None if self._stopping.is_set() else await self._hold_shards(link, listening)
         finally:
             await self._end(process, link, listening)
-        return _how_it_ended(process.returncode)
+        return why or _how_it_ended(process.returncode)
 
-    async def _watch(self, listening: asyncio.Task[None]) -> None:
+    async def _hold_shards(self, link: Link, listening: asyncio.Task[None]) -> str | None:
+        """Until the link ends, or has to; returns why, unless the process itself tells by its end."""
+        begin = self._begin()
+        try:
+            answer = await link.call(begin, timeout=_BEGIN_TIMEOUT)
+        except LinkClosedError:
+            return None
+        except TimeoutError:
+            return f"did not begin within {_BEGIN_TIMEOUT:.0f} s"
+        if not isinstance(answer, Report):
+            return f"could not begin ({answer.problem if isinstance(answer, Failed) else type(answer).__name__})"
+        self.problem = None
+        self._took_report(answer.report)
+        if (neighbours := self._begin().neighbours) != begin.neighbours:
+            link.tell(neighbours)  # what it was told of them while it began, it was not able to take
+        return await self._watch(listening)
+
+    async def _watch(self, listening: asyncio.Task[None]) -> str | None:
         """Until the link ends, or the worker is silent for too long."""
         while not listening.done():
             await asyncio.wait([listening], timeout=SILENCE / 4)
-            if self._loop.time() - self._heard_at > SILENCE and not self._stopping:
-                logger.error("a worker is silent and will be killed", shards=_range(self.shard_ids), seconds=SILENCE)
-                return
+            if self._loop.time() - self._heard_at > SILENCE and not self._stopping.is_set():
+                return f"was silent for {SILENCE:.0f} s and is killed"
+        return None
 
     async def _end(self, process: asyncio.subprocess.Process, link: Link, listening: asyncio.Task[None]) -> None:
         self._link = self.pid = None
-        if self._report is not None:
+        if self._report is not None and not self._stopping.is_set():
+            # When the pod stops the last report stays: its checkpoints are what the successor resumes from.
             self._ended = merged((self._ended, counts_only(self._report)))
             self._report = None
         link.close()
+        # A link to a worker that hangs does not end by being closed: it waits until all that was said is read.
+        listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         try:
-            async with asyncio.timeout(_END_TIMEOUT if self._stopping or not link.broken else 0.5):
+            async with asyncio.timeout(_END_TIMEOUT if self._in_order else _CRASH_TIMEOUT):
                 await process.wait()
         except TimeoutError:
             process.kill()
@@ -179,9 +213,22 @@ def _range(shard_ids: tuple[int, ...]) -> str:
     return f"{shard_ids[0]}-{shard_ids[-1]}"
 
 
+async def _spawn() -> tuple[socket.socket, asyncio.subprocess.Process]:
+    """Start a worker; the socket is this end of its line."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, str(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        except BaseException:
+            ours.close()
+            raise
+    return ours, process
+
+
 def _how_it_ended(code: int | None) -> str:
     if code is not None and code < 0:
-        import signal  # noqa: PLC0415 -- for a worker that died
-
-        return f"was ended by {signal.Signals(-code).name}"
+        name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
+        return f"was ended by {name}"
     return f"ended with exit code {code}"

@@ -35,6 +35,10 @@ from .worker_process import WorkerProcess
 _ANSWER_TIMEOUT = 10.0
 
 
+class WorkerFailedError(Exception):
+    """A worker could not do what it was asked for; the message says why."""
+
+
 class Workers:
     """All workers of one assignment. `on_change` is called when a report came."""
 
@@ -120,8 +124,11 @@ class Workers:
         return sum(answer.count for answer in answers if isinstance(answer, Settled))
 
     async def _ask_all(self, message: AnyMessage) -> Iterable[AnyMessage]:
-        """Raises LinkClosedError or TimeoutError if one does not answer."""
-        return await asyncio.gather(*(process.call(message, timeout=_ANSWER_TIMEOUT) for process in self._processes))
+        """Raises LinkClosedError or TimeoutError if one does not answer, WorkerFailedError if one could not do it."""
+        answers = await asyncio.gather(*(process.call(message, timeout=_ANSWER_TIMEOUT) for process in self._processes))
+        if failed := next((answer for answer in answers if isinstance(answer, Failed)), None):
+            raise WorkerFailedError(failed.problem)
+        return answers
 
     async def _handle(self, message: AnyMessage) -> AnyMessage | None:
         match message:

@@ -55,9 +55,9 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             if not _is_full(error):
                 raise
-            if changes.growing:
+            if changes.add:
                 raise SpoolFullError(str(error)) from error
-        # What only removes fits into the log, once that has been written over to the database and starts again.
+        # All else is small: it fits into the log, once that has been written over to the database and starts again.
         self._checkpoint()
         try:
             return self._transact(changes, may_shrink=False)

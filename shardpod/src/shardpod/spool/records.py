@@ -66,10 +66,6 @@ class Changes(msgspec.Struct):
     add_dead: Sequence[DeadLetter] = ()
     remove_dead: Collection[int] = ()
 
-    @property
-    def growing(self) -> bool:
-        return bool(self.add or self.add_dead)
-
 
 class Totals(msgspec.Struct, frozen=True):
     """How much a store holds; `bytes` are those of the events' payloads."""

@@ -1,5 +1,6 @@
 """Lists dead letters, and puts them back into the queue or forgets them, as a person has decided."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from shardpod.delivery import LaneQueue
@@ -26,15 +27,17 @@ class DeadLetterOffice:
         chosen = [one for one in await self._all() if request.keys is None or one.event.key in request.keys]
         if self._spooler is not None:
             for shard_id in {letter.event.shard_id for letter in chosen}:
-                file = self._spooler.files[shard_id]
-                file.settle_letters([letter.id for letter in chosen if letter.event.shard_id == shard_id])
+                if (file := self._spooler.files.get(shard_id)) is not None:
+                    file.settle_letters([letter.id for letter in chosen if letter.event.shard_id == shard_id])
         if not request.discard:
             self._put_back(chosen)
         return Settled(len(chosen))
 
     def _put_back(self, letters: Iterable[DeadLetter]) -> None:
         ready = False
+        now = asyncio.get_running_loop().time()
         for letter in letters:
+            letter.event.received_at = now
             ready |= self._queue.put_whatever_the_bound(letter.event)
         if ready:
             self._notify()

@@ -78,6 +78,8 @@ class Giving:
             return Busy("the operator has not said that this pod has a successor")
         if shard.successor not in (None, request.to):
             return Busy(f"it is being given to {shard.successor}")
+        if shard.holding is Holding.TAKING and not isinstance(request, Look | Release):
+            return Nothing()  # it is not yet ours, and what a successor had of us before is long his
         answers: dict[type, Callable[[Shard, Transfer], Awaitable[TransferAnswer]]] = {
             Look: self._look,
             Release: self._release,
@@ -144,6 +146,9 @@ class Giving:
         if shard.holding is Holding.HELD:
             return TakenBack()
         self._give(shard)
+        if self._spooler is not None:
+            # Or a crash would make the giver offer it again, and take it back from one who was told that it is his.
+            await self._spooler.flush([shard.outstanding])
         return Yours()
 
     def _give(self, shard: Shard) -> None:
@@ -188,6 +193,8 @@ class Giving:
     async def _letters(self, shard: Shard) -> tuple[LetterSent, ...]:
         if self._spooler is None:
             return ()
+        # One may have died after the shard was released: its request was under way.
+        await self._spooler.flush([shard.outstanding], everything=True)
         return tuple(
             LetterSent(letter.event, letter.problem, letter.attempts, letter.died_wall)
             for letter in await self._spooler.dead_letters()
@@ -197,6 +204,8 @@ class Giving:
     async def _confirm(self, shard: Shard, _request: Transfer) -> TransferAnswer:
         if shard.holding is Holding.HELD:
             return TakenBack()
+        if shard.outstanding.in_flight:
+            return Busy("requests to the bot are under way")
         self._give(shard)
         shard.holding = Holding.GONE
         self._queue.forget(shard.shard_id)

@@ -7,6 +7,7 @@ with a default, so that a pod hands its shards to one of another version.
 import msgspec
 
 from shardpod.protocol import Event
+from shardpod.spool import StoredSession
 
 from .report import WorkerReport
 from .settings import WorkerSettings
@@ -39,10 +40,16 @@ class Neighbour(msgspec.Struct, frozen=True):
 
 
 class Neighbours(Message):
-    """Who holds shards that `instance`, this one, is to have; and whether it may itself give away what it has."""
+    """Who holds shards that `instance`, this one, is to have; and whether it may itself give away what it has.
+
+    `checkpoints`: by shard, what the operator knows of sessions that nobody holds any more. `cut_off`: no operator can
+    be reached, which may have given this instance's sessions to another.
+    """
 
     instance: str = ""
     takes_from: tuple[Neighbour, ...] = ()
+    checkpoints: dict[int, StoredSession] = {}
+    cut_off: bool = False
     may_release: bool = False
 
 

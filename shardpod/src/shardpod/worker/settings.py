@@ -6,7 +6,6 @@ import msgspec
 
 from shardpod.delivery import Ordering, Overflow
 from shardpod.protocol import SessionSettings
-from shardpod.spool import StoredSession
 
 
 class SinkSettings(msgspec.Struct, frozen=True):
@@ -28,8 +27,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
 
     `include` and `exclude` are event types; with `include` only those are delivered. `scratch`: the directory of this
     instance's files; None for a worker that keeps nothing on disk. `identity` names token and intents: a checkpoint of
-    another identity is not resumed. `checkpoints`: of the operator, by shard, for shards that have no file here.
-    `stored_only`: hold only shards that have one.
+    another identity is not resumed. `stored_only`: hold only shards that have one.
     """
 
     shard_ids: tuple[int, ...]
@@ -49,7 +47,6 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     max_batch_events: int = 1
     scratch: str | None = None
     identity: str = ""
-    checkpoints: dict[int, StoredSession] = {}
     stored_only: bool = False
     ca_file: str | None = None
     log_level: str = "info"

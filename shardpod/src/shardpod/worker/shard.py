@@ -59,7 +59,8 @@ class Shard:
     """A shard of this worker over its changes of hands.
 
     `arrived` collects events while it is being taken. While it is given away, `given_session` and `last_guilds` are
-    what `successor` gets, or what is gone on with if it does not take it.
+    what `successor` gets, or what is gone on with if it does not take it. `unsaved`: it was taken over, and what the
+    giver had not delivered is not all on disk yet. `began_by_itself`: by a session that needed no giver any more.
     """
 
     def __init__(
@@ -69,7 +70,10 @@ class Shard:
         self.outstanding: Outstanding = queue.shard(shard_id)
         self.holding = Holding.HELD
         self.successor: str | None = None
+        self.unsaved = False
+        self.began_by_itself = False
         self.arrived: list[Event] = []
+        self.let_go = False
         self.given_session: Session | None = None
         self.last_guilds = b""
         self._sources = sources
@@ -90,6 +94,8 @@ class Shard:
     def start(self, session: Session | None, *, guilds: bytes = b"", now: float, awaits_transfer: bool = False) -> None:
         """Begin to hold the shard: by resuming `session`, with `awaits_transfer` by a peer's, else by identifying."""
         self._replace_runner(session)
+        self.unsaved = False
+        self.began_by_itself = session is not None
         self.protocol.awaits_transfer = awaits_transfer
         if guilds:
             self.protocol.guilds.restore(guilds, now)
@@ -104,6 +110,7 @@ class Shard:
         """Stop receiving, for a successor to go on where this ends; the session is remembered for `take_back`."""
         self.last_guilds = self.protocol.guilds.snapshot()
         self.given_session = self.runner.release()
+        self.unsaved = False  # what of a former giver's is not on disk goes on with all the rest
         return self.given_session
 
     def was_released(self, session: Session | None, guilds: bytes, *, to: str, confirmed: bool) -> None:
@@ -114,6 +121,17 @@ class Shard:
     def take_back(self, now: float) -> None:
         """The successor did not resume the session: go on with it."""
         self.successor = None
+        self.start(self.given_session, guilds=self.last_guilds, now=now)
+
+    def leave_alone(self) -> None:
+        """Stop resuming the session, which stays what it is, until `take_up_again`."""
+        self.let_go = True
+        self.given_session, self.last_guilds = self.protocol.session, self.protocol.guilds.snapshot()
+        self.runner.stop()
+
+    def take_up_again(self, now: float) -> None:
+        """There is an operator again, and it has not given the session to another."""
+        self.let_go = False
         self.start(self.given_session, guilds=self.last_guilds, now=now)
 
     def drop_taken(self, now: float) -> None:
@@ -134,8 +152,9 @@ class Shard:
         """The session as it is to be resumed after a crash, without its `seq`, which the queue knows."""
         shard_count = self._sources.shard_count
         session = self.given_session if self.holding in (Holding.OFFERED, Holding.GIVEN) else self.protocol.session
-        # While it is being taken the giver's copy is the one to go on from.
-        if session is None or self.holding is Holding.TAKING or session.session_id != self.outstanding.session_id:
+        # Until all that the giver had is on disk here, its copy is the one to go on from.
+        taking = self.unsaved or self.holding is Holding.TAKING
+        if session is None or taking or session.session_id != self.outstanding.session_id:
             stored = no_session(shard_count, self._identity)
         else:
             stored = StoredSession(

@@ -27,13 +27,17 @@ class Writing:
 
 
 class ShardFile:
-    """One shard's store, and what has changed since it was last written. `spooled`: events in it that still wait."""
+    """One shard's store, and what has changed since it was last written. `spooled`: events in it that still wait.
+
+    `was_replaced`: the store was found to have begun anew, empty, and `lost` has still to be called.
+    """
 
     def __init__(self, store: ShardStore, *, next_id: int, dead_letters: int) -> None:
         self.store = store
         self.spooled = 0
         self.spooled_bytes = 0
         self.dead_letters = dead_letters
+        self.was_replaced = False
         self._next_id = next_id
         self._removed: list[int] = []
         self._buried: list[DeadLetter] = []
@@ -63,34 +67,47 @@ class ShardFile:
         self.dead_letters -= len(ids)
 
     def gather(
-        self, shard: Outstanding, session: StoredSession, *, received_before: float, now: float, wall: float, room: int
+        self,
+        shard: Outstanding,
+        session: StoredSession,
+        *,
+        received_before: float,
+        now: float,
+        wall: float,
+        room: int,
+        letters: bool = True,
     ) -> Writing | None:
         """What has to be written now, None if nothing has. `session.seq` is filled in here.
 
-        Spooled are the events received before that time, while their payloads fit into `room` bytes.
+        Spooled are the events received before that time, while their payloads fit into `room` bytes. Without `letters`
+        dead letters stay in memory for the time being.
         """
         adds = self._adds(shard, received_before, room)
-        spooled_seq = next((event.seq for event in reversed(adds) if event.session_id == shard.session_id), 0)
+        # Not of the last one only: a dead letter that was put back comes late and has a low seq.
+        spooled_seq = max((event.seq for event in adds if event.session_id == shard.session_id), default=0)
         seq = max(shard.safe_seq, spooled_seq) if session.session_id else 0
         session = msgspec.structs.replace(session, seq=seq)
-        if not (adds or self._removed or self._buried or self._settled_letters or session != self._written):
+        buried = self._buried if letters else []
+        if not (adds or self._removed or buried or self._settled_letters or session != self._written):
             return None
         changes = Changes(
             add=[StoredEvent(event.spool_id, event, wall - (now - event.received_at)) for event in adds],
             remove=self._removed,
             clear=bool(self._removed) and not (self.spooled or adds),
             session=session if session != self._written else None,
-            add_dead=self._buried,
+            add_dead=buried,
             remove_dead=self._settled_letters,
         )
         self.spooled += len(adds)
         self.spooled_bytes += sum(len(event.raw) for event in adds)
-        self._removed, self._buried, self._settled_letters = [], [], []
+        self._removed, self._settled_letters = [], []
+        if letters:
+            self._buried = []
         return Writing(changes, adds, shard.session_id, spooled_seq)
 
     def written(self, writing: Writing, shard: Outstanding, totals: Totals) -> None:
         """The transaction is on disk."""
-        self.dead_letters = totals.dead_letters + len(self._buried)
+        self.dead_letters = totals.dead_letters + len(self._buried) - len(self._settled_letters)
         if writing.changes.session is not None:
             self._written = writing.changes.session
         if writing.spooled_seq and writing.session_id == shard.session_id:
@@ -98,10 +115,9 @@ class ShardFile:
 
     def failed(self, writing: Writing) -> None:
         """Nothing of the transaction is on disk: all of it is to be written again."""
+        settled = set(self._removed)
         for event in writing.events:
-            if event.spool_id in self._removed:
-                self._removed.remove(event.spool_id)
-            else:
+            if event.spool_id not in settled:
                 self.spooled -= 1
                 self.spooled_bytes -= len(event.raw)
             event.spool_id = 0
@@ -109,13 +125,17 @@ class ShardFile:
         self._buried = [*writing.changes.add_dead, *self._buried]
         self._settled_letters = [*writing.changes.remove_dead, *self._settled_letters]
 
-    def lost(self, shard: Outstanding) -> None:
+    def lost(self, writing: Writing | None, shard: Outstanding) -> None:
         """The store was set aside and begins empty: what waits is in memory alone again."""
         for event in shard.events.values():
             event.spool_id = 0
         shard.spooled_seq = 0
-        self.spooled = self.spooled_bytes = self.dead_letters = 0
+        self.spooled = self.spooled_bytes = 0
         self._removed, self._settled_letters, self._written = [], [], None
+        if writing is not None:
+            self._buried = [*writing.changes.add_dead, *self._buried]
+        self.dead_letters = len(self._buried)
+        self.was_replaced = False
 
     def _adds(self, shard: Outstanding, received_before: float, room: int) -> list[Event]:
         """The oldest first, and no further than there is room: what is in the spool is always the queue's oldest."""

@@ -31,6 +31,9 @@ _LONGEST_WAIT = 30.0
 _WARNING_INTERVAL = 60.0
 """Seconds between warnings of a shard that fails to connect again and again; in between it says so at debug level."""
 
+QUICK_LOSS = 10.0
+"""Seconds after RESUMED within which the loss of a connection may mean that another pod resumes the same session."""
+
 _TOO_LATE = Wait(retry_in=1.0, reason="its permit to identify came too late")
 
 logger = structlog.get_logger("shard")
@@ -42,6 +45,7 @@ class ShardRunner:
     `on_event` is called for each event, in the wake-up that read it; `on_change` when the shard's state changed.
     `gap` is for how many seconds nothing was read at the last interruption; one may have begun before, at
     `interrupted_at`, when another runner had the session. `predecessors` is asked if the protocol awaits a transfer.
+    `quick_losses` counts the connections in a row that the other side ended soon after they were made.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class ShardRunner:
         self.on_event = on_event
         self.interrupted_at = interrupted_at
         self.gap: float | None = None
+        self.quick_losses = 0
         self._predecessors = predecessors
         self.reads = True
         self._connector = connector
@@ -82,6 +87,7 @@ class ShardRunner:
         self._failures = 0
         self._warned_at: float | None = None
         self._last_connected: float | None = None
+        self._connected_since: float | None = None
         self._log = logger.bind(shard=protocol.shard_id)
 
     @property
@@ -144,6 +150,8 @@ class ShardRunner:
     def closed(self, code: int | None) -> None:
         self._connection = None
         self.protocol.reading_paused = False
+        if self.protocol.state is ShardState.CONNECTED:
+            self._count_quick_loss()
         self.protocol.connection_closed(code, self._now())
         self._settle()
 
@@ -209,6 +217,11 @@ class ShardRunner:
             self.gap, self.interrupted_at = self._now() - self.interrupted_at, None
         if not self.reads:
             self.read(on=False)
+        self._connected_since = self._now()
+
+    def _count_quick_loss(self) -> None:
+        quick = self._connected_since is not None and self._now() - self._connected_since < QUICK_LOSS
+        self.quick_losses = self.quick_losses + 1 if quick else 0
 
     def _log_disconnected(self, old: ShardState, new: ShardState) -> None:
         code, problem = self.protocol.close_code, self.protocol.problem

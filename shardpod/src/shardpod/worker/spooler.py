@@ -6,6 +6,7 @@ replays what it can.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,7 +17,7 @@ import structlog
 
 from shardpod.delivery import Outstanding
 from shardpod.protocol import Event
-from shardpod.spool import DeadLetter, ShardStore, SpoolFullError, StoredEvent, StoredSession, StoreReplacedError
+from shardpod.spool import DeadLetter, ShardStore, StoredEvent, StoredSession, StoreError, StoreReplacedError
 
 from .shard_file import SPOOL_AFTER, ShardFile, Writing
 
@@ -59,6 +60,7 @@ class Spooler:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._writing = asyncio.Lock()
         self._closing = asyncio.Event()
+        self._flushing: set[asyncio.Task[bool]] = set()
         self._complained = False
 
     def path(self, shard_id: int) -> Path:
@@ -130,34 +132,58 @@ class Spooler:
                 logger.exception("the spool could not be written, it is tried again")
 
     async def flush(self, shards: Iterable[Outstanding], *, everything: bool = False) -> bool:
-        """Write what has waited long enough, or `everything`; false if some of it could not be written."""
+        """Write what has waited long enough, or `everything`; false if some of it could not be written.
+
+        A caller may be cancelled; the writing goes on, or nobody would know what of it is on disk.
+        """
+        flushing = asyncio.get_running_loop().create_task(self._flush(shards, everything=everything))
+        self._flushing.add(flushing)
+        flushing.add_done_callback(self._flushing.discard)
+        return await asyncio.shield(flushing)
+
+    async def _flush(self, shards: Iterable[Outstanding], *, everything: bool) -> bool:
         async with self._writing:
-            now, wall = self._now(), self._wall()
+            now = self._now()
             before = now if everything else now - SPOOL_AFTER
             complete = True
             for shard in shards:
                 file = self.files.get(shard.shard_id)
                 if file is None:
                     continue
-                room = self._max_bytes - sum(other.spooled_bytes for other in self.files.values())
-                writing = file.gather(
-                    shard, self._session_of(shard.shard_id), received_before=before, now=now, wall=wall, room=room
-                )
-                if writing is not None:
-                    complete &= await self._write(file, shard, writing)
+                if file.was_replaced:
+                    file.lost(None, shard)
+                complete &= await self._write(file, shard, before)
                 complete &= not (self._max_bytes and shard.unspooled(before))
             self._tell(full=not complete)
             return complete
 
-    async def _write(self, file: ShardFile, shard: Outstanding, writing: Writing) -> bool:
+    async def _write(self, file: ShardFile, shard: Outstanding, before: float) -> bool:
+        """One transaction. Where the disk is full a smaller one: a checkpoint, and what makes room, find place last."""
+        room = self._max_bytes - sum(other.spooled_bytes for other in self.files.values())
+        for received_before, letters in ((before, True), (-math.inf, True), (-math.inf, False)):
+            writing = file.gather(
+                shard,
+                self._session_of(shard.shard_id),
+                received_before=received_before,
+                now=self._now(),
+                wall=self._wall(),
+                room=room,
+                letters=letters,
+            )
+            if writing is None or await self._try_to_write(file, shard, writing):
+                return received_before == before and letters
+        return False
+
+    async def _try_to_write(self, file: ShardFile, shard: Outstanding, writing: Writing) -> bool:
         try:
             written = await self._in_thread(file.store.write, writing.changes)
-        except SpoolFullError as error:
+        except StoreReplacedError as error:
+            self.problem = str(error)
+            file.lost(writing, shard)
+            return False
+        except StoreError as error:
             self.problem = str(error)
             file.failed(writing)
-            return await self._write_without_events(file, shard)
-        except StoreReplacedError:
-            file.lost(shard)
             return False
         file.written(writing, shard, written.totals)
         if written.dead_letters_dropped:
@@ -165,21 +191,6 @@ class Spooler:
                 "the oldest dead letters made room", shard=shard.shard_id, dropped=written.dead_letters_dropped
             )
         return True
-
-    async def _write_without_events(self, file: ShardFile, shard: Outstanding) -> bool:
-        """A checkpoint, and what makes room, can be written when nothing else can."""
-        now, wall = self._now(), self._wall()
-        writing = file.gather(
-            shard, self._session_of(shard.shard_id), received_before=float("-inf"), now=now, wall=wall, room=0
-        )
-        if writing is not None:
-            try:
-                written = await self._in_thread(file.store.write, writing.changes)
-            except (SpoolFullError, StoreReplacedError):
-                file.failed(writing)
-            else:
-                file.written(writing, shard, written.totals)
-        return False
 
     def _tell(self, *, full: bool) -> None:
         if full and not self._complained:
@@ -196,11 +207,15 @@ class Spooler:
         self._complained = full
 
     async def dead_letters(self) -> list[DeadLetter]:
-        """All dead letters of these shards, those included that were not written yet."""
+        """All dead letters of these shards that are on disk."""
         found: list[DeadLetter] = []
         async with self._writing:
             for file in self.files.values():
-                found += await self._in_thread(file.store.dead_letters)
+                try:
+                    found += await self._in_thread(file.store.dead_letters)
+                except StoreReplacedError as error:
+                    self.problem = str(error)
+                    file.was_replaced = True
         return found
 
     async def delete(self, shard_id: int) -> None:

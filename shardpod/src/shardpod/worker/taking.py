@@ -6,7 +6,8 @@ dies in between, the other can go on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
 
@@ -33,15 +34,19 @@ from .messages import (
     TransferAnswer,
     Yours,
 )
-from .shard import Shard
+from .shard import Holding, Shard
 from .spooler import Spooler
 
 AT_ONCE = 2
 """Shards of a worker that are between two pods at the same time: the fewer, the shorter each one's gap."""
 RESUME_PATIENCE = 4.0
 """Seconds to resume in; the giver takes the session back after five."""
+CONFIRM_AGAIN_AFTER = 5.0
+"""Seconds after the start at which a giver that was not told, because of a crash, hears that its shard is safe."""
 _POLL = 0.002
 """Seconds between two looks whether a session is resumed: it takes milliseconds, once a transfer."""
+TAKEOVER_AFTER = 30.0
+"""Seconds without a word of the giver after which what arrived here is delivered, and its backlog when it comes."""
 RETRY = 0.2
 """Seconds before a peer that is busy, or cannot be reached, is asked again."""
 
@@ -49,6 +54,10 @@ logger = structlog.get_logger("transfer")
 
 Ask = Callable[[AskPeer], Awaitable[TransferAnswer]]
 """Carries a request to a peer. Answers `Failed` when the peer cannot be reached."""
+
+
+class _TakenBackError(Exception):
+    """The giver has resumed the session itself, or is about to."""
 
 
 class Taking:
@@ -68,7 +77,6 @@ class Taking:
         identity: str,
         ask: Ask,
         notify: Callable[[], None],
-        checkpoints: Mapping[int, StoredSession],
     ) -> None:
         self.transfers = 0
         self._neighbours: tuple[Neighbour, ...] = ()
@@ -79,22 +87,35 @@ class Taking:
         self._identity = identity
         self._ask = ask
         self._notify = notify
-        self._checkpoints = checkpoints
+        self._checkpoints: dict[int, StoredSession] = {}
         self._changed = asyncio.Event()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._held_places: set[int] = set()
         self._finishing: dict[int, asyncio.Task[None]] = {}
+        self._confirmed: set[tuple[int, str]] = set()
+        self._checking: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
-    def set_neighbours(self, neighbours: tuple[Neighbour, ...]) -> None:
+    def set_neighbours(
+        self, neighbours: tuple[Neighbour, ...], checkpoints: Mapping[int, StoredSession] | None = None
+    ) -> None:
         self._neighbours = neighbours
+        self._checkpoints.update(checkpoints or {})
+        if neighbours and self._checking is None:
+            self._checking = self._loop.call_later(CONFIRM_AGAIN_AFTER, self._confirm_again)
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def checkpoint(self, shard_id: int) -> StoredSession | None:
+        """What the operator knows of the shard's session."""
+        return self._checkpoints.get(shard_id)
 
     def has_neighbour(self, shard_id: int) -> bool:
         return self._neighbour(shard_id) is not None
 
     async def close(self) -> None:
+        if self._checking is not None:
+            self._checking.cancel()
         tasks = tuple(self._finishing.values())
         for task in tasks:
             task.cancel()
@@ -114,14 +135,16 @@ class Taking:
         return session
 
     async def _obtain(self, shard: Shard) -> Session | None:
-        while (neighbour := self._neighbour(shard.shard_id)) is not None:
+        without: set[str] = set()
+        while (neighbour := self._neighbour(shard.shard_id, without)) is not None:
             asked_at = self._loop.time()
             answer = await self._call(neighbour, Release(shard.shard_id, self._instance))
             if isinstance(answer, Released):
                 shard.runner.interrupted_at = asked_at
                 return self._released(shard, neighbour, answer)
             if isinstance(answer, Nothing):
-                break
+                without.add(neighbour.instance)
+                continue
             shard.runner.waiting_for = f"waiting for its session from {neighbour.instance}: {_reason(answer)}"
             # Others may go ahead meanwhile.
             self._leave(shard.shard_id)
@@ -151,64 +174,81 @@ class Taking:
 
     # After the release: the session, then the backlog.
 
+    def is_finishing(self, shard_id: int) -> bool:
+        """Whether a peer has released the shard to us, so that it will be ours."""
+        task = self._finishing.get(shard_id)
+        return task is not None and not task.done()
+
     async def _finish(self, shard: Shard, neighbour: Neighbour, begun_at: tuple[str | None, int] | None) -> None:
         try:
-            kept = await self._settle_session(shard, neighbour)
-        finally:
+            await self._settle_session(shard, neighbour)
             self._leave(shard.shard_id)
-        if not kept:
+            if begun_at is not None and begun_at[0] is not None:
+                shard.outstanding.begin(begun_at[0], begun_at[1])
+            rest = await self._fetch_backlog(shard, neighbour, 0, patience=TAKEOVER_AFTER)
+        except _TakenBackError:
             logger.warning("the peer has taken its shard back, asking again", shard=shard.shard_id)
             shard.drop_taken(self._loop.time())
             return
-        if begun_at is not None and begun_at[0] is not None:
-            shard.outstanding.begin(begun_at[0], begun_at[1])
-        if not await self._fetch_backlog(shard, neighbour):
-            shard.drop_taken(self._loop.time())
-            return
+        finally:
+            self._leave(shard.shard_id)
+        shard.unsaved = True
         shard.deliver_arrived()
         self._notify()
         self.transfers += 1
-        await self._confirm(shard, neighbour)
+        if rest is not None:
+            logger.error("a backlog is delivered late, out of order", shard=shard.shard_id, of=neighbour.instance)
+            try:
+                rest = await self._fetch_backlog(shard, neighbour, rest, patience=math.inf)
+            except _TakenBackError:
+                logger.warning("the peer has taken its shard back, and delivers the rest", shard=shard.shard_id)
+        await self._save(shard, neighbour)
+        if rest is None:
+            await self._confirm(shard, neighbour)
 
-    async def _settle_session(self, shard: Shard, neighbour: Neighbour) -> bool:
-        """Say that the session is here once it is; false if the giver has taken it back meanwhile, or soon will."""
-        give_up_at = self._loop.time() + RESUME_PATIENCE
+    async def _settle_session(self, shard: Shard, neighbour: Neighbour) -> None:
+        """Say that the session is here once it is; raises _TakenBackError if the giver has it again, or soon will."""
+        begun = self._loop.time()
         await asyncio.sleep(0)  # the runner gets the session in this turn of the loop
         while shard.protocol.session is not None and shard.protocol.state is not ShardState.CONNECTED:
-            if self._loop.time() > give_up_at:
-                return False
+            if self._loop.time() - begun > RESUME_PATIENCE:
+                raise _TakenBackError
             await asyncio.sleep(_POLL)
-        while True:
+        while self._still_there(neighbour) and self._loop.time() - begun < TAKEOVER_AFTER:
             answer = await self._call(neighbour, Resumed(shard.shard_id, self._instance))
             if isinstance(answer, TakenBack):
-                return False
+                raise _TakenBackError
             if isinstance(answer, Yours | Nothing):
-                return True
-            if not self._still_there(neighbour):
-                return True
+                return
             await self._pause()
 
-    async def _fetch_backlog(self, shard: Shard, neighbour: Neighbour) -> bool:
-        """Put what the giver had not delivered into the queue, in order; false if it has taken the shard back."""
-        start: int | None = 0
-        while start is not None:
+    async def _fetch_backlog(self, shard: Shard, neighbour: Neighbour, start: int, *, patience: float) -> int | None:
+        """Put what the giver had not delivered into the queue, in order. Raises _TakenBackError.
+
+        Returns None when all has come, or where to go on if the giver cannot be reached for `patience` seconds.
+        """
+        heard_at = self._loop.time()
+        while self._still_there(neighbour):
             answer = await self._call(neighbour, FetchBacklog(shard.shard_id, self._instance, start))
+            if isinstance(answer, TakenBack):
+                raise _TakenBackError
+            if isinstance(answer, Nothing):
+                return None
             if isinstance(answer, Backlog):
                 self._take_in(answer)
+                heard_at = self._loop.time()
+                if answer.next is None:
+                    return None
                 start = answer.next
-            elif isinstance(answer, TakenBack):
-                return False
-            elif isinstance(answer, Nothing):
-                return True
-            elif not self._still_there(neighbour):
-                logger.error(
-                    "the peer has gone before its backlog had come", shard=shard.shard_id, peer=neighbour.instance
-                )
-                return True
-            else:
-                shard.runner.waiting_for = f"waiting for the backlog of {neighbour.instance}: {_reason(answer)}"
-                await self._pause()
-        return True
+                continue
+            if isinstance(answer, Busy):
+                heard_at = self._loop.time()
+            elif self._loop.time() - heard_at > patience:
+                return start
+            shard.runner.waiting_for = f"waiting for the backlog of {neighbour.instance}: {_reason(answer)}"
+            await self._pause()
+        logger.error("the peer has gone before its backlog had come", shard=shard.shard_id, of=neighbour.instance)
+        return start
 
     def _take_in(self, part: Backlog) -> None:
         now = self._loop.time()
@@ -226,19 +266,43 @@ class Taking:
         if self._spooler is not None:
             self._spooler.bury(letter.event, letter.problem, letter.attempts)
 
-    async def _confirm(self, shard: Shard, neighbour: Neighbour) -> None:
-        """All of it is safe here: what is not on disk by now has been delivered."""
+    async def _save(self, shard: Shard, neighbour: Neighbour) -> None:
+        """First what was fetched, then the session: whoever finds that on disk after a crash needs no giver."""
         if self._spooler is not None and not await self._spooler.flush([shard.outstanding], everything=True):
             logger.warning("the backlog of a shard is in memory alone", shard=shard.shard_id)
+        shard.unsaved = False
+        if self._spooler is not None:
+            await self._spooler.flush([shard.outstanding], everything=True)
         logger.info(
             "shard taken over", shard=shard.shard_id, of=neighbour.instance, gap=round(shard.runner.gap or 0, 3)
         )
         shard.runner.waiting_for = None
+
+    async def _confirm(self, shard: Shard, neighbour: Neighbour) -> None:
+        """All of it is safe here: what is not on disk has been delivered. Until it hears so, the giver keeps it."""
+        self._confirmed.add((shard.shard_id, neighbour.instance))
         while self._still_there(neighbour):
             answer = await self._call(neighbour, Confirm(shard.shard_id, self._instance))
-            if isinstance(answer, Yours | Nothing):
+            if isinstance(answer, Yours | Nothing | TakenBack):
                 return
             await self._pause()
+
+    def _confirm_again(self) -> None:
+        """A shard that began by its own session may have been taken over before a crash, and not confirmed."""
+        self._checking = None
+        for shard in self._shards.values():
+            neighbour = self._neighbour(shard.shard_id)
+            if (
+                neighbour is None
+                or shard.holding is not Holding.HELD
+                or not shard.began_by_itself
+                or self.is_finishing(shard.shard_id)
+                or (shard.shard_id, neighbour.instance) in self._confirmed
+            ):
+                continue
+            self._finishing[shard.shard_id] = self._loop.create_task(self._confirm(shard, neighbour))
+        if self._neighbours:
+            self._checking = self._loop.call_later(CONFIRM_AGAIN_AFTER, self._confirm_again)
 
     # Peers.
 
@@ -252,8 +316,8 @@ class Taking:
         except (LinkClosedError, TimeoutError) as error:
             return Failed(str(error) or "no answer")
 
-    def _neighbour(self, shard_id: int) -> Neighbour | None:
-        return next((neighbour for neighbour in self._neighbours if neighbour.covers(shard_id)), None)
+    def _neighbour(self, shard_id: int, without: Collection[str] = ()) -> Neighbour | None:
+        return next((one for one in self._neighbours if one.covers(shard_id) and one.instance not in without), None)
 
     def _still_there(self, neighbour: Neighbour) -> bool:
         return any(known.instance == neighbour.instance for known in self._neighbours)

@@ -37,6 +37,9 @@ from .shard import Holding, Shard, Sources
 from .spooler import Spooler
 from .taking import Ask, Taking
 
+_CONTESTED = 2
+"""Connections lost within seconds of RESUMED after which a session may be contested (architecture: Takeover)."""
+
 logger = structlog.get_logger("worker")
 
 
@@ -69,9 +72,11 @@ class Worker:
         self._dropped: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._dropping = False
         self._dead_lettered = 0
+        self._cut_off = False
         self._may_pause = settings.overflow == "pause"
         self._paused = False
         self._stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
         self._drained: asyncio.Event | None = None
         self._spooling: asyncio.Task[None] | None = None
         self._on_change = on_change
@@ -112,7 +117,6 @@ class Worker:
             identity=settings.identity,
             ask=ask_peer,
             notify=self._delivery.notify,
-            checkpoints=settings.checkpoints,
         )
         self.set_neighbours(neighbours)
         self._letters = DeadLetterOffice(self._spooler, self._queue, self._delivery.notify)
@@ -123,7 +127,7 @@ class Worker:
             permits=permits,
             predecessors=self._taking,
             random=random,
-            on_change=on_change,
+            on_change=self._shard_changed,
         )
 
     def _make_spooler(self, wall: Callable[[], float]) -> Spooler | None:
@@ -172,7 +176,7 @@ class Worker:
 
     def _session_of(self, shard_id: int, stored: StoredSession | None) -> Session | None:
         """What to resume: what this instance's own file says, else, if no peer may have it, what the operator knows."""
-        remote = self._settings.checkpoints.get(shard_id)
+        remote = self._taking.checkpoint(shard_id)
         own = stored if stored is not None and self._is_resumable(stored) else None
         if own is None and not self._taking.has_neighbour(shard_id):
             own = remote if remote is not None and self._is_resumable(remote) else None
@@ -229,7 +233,42 @@ class Worker:
 
     def set_neighbours(self, neighbours: Neighbours) -> None:
         self._giving.may_release = neighbours.may_release
-        self._taking.set_neighbours(neighbours.takes_from)
+        self._taking.set_neighbours(neighbours.takes_from, neighbours.checkpoints)
+        self._cut_off = neighbours.cut_off
+        if neighbours.may_release:
+            self._take_no_more()
+        if not neighbours.cut_off:
+            self._take_up_again()
+
+    def _shard_changed(self) -> None:
+        if self._cut_off:
+            self._let_go_of_contested()
+        self._on_change()
+
+    def _let_go_of_contested(self) -> None:
+        """Two pods must not resume one session in turn: without an operator, nobody else would end it (Takeover)."""
+        for shard in self._shards.values():
+            if shard.holding is Holding.HELD and shard.runner.quick_losses >= _CONTESTED and not shard.let_go:
+                logger.warning(
+                    "a session is lost again and again, and no operator can be reached: it may be another pod's by now",
+                    shard=shard.shard_id,
+                )
+                self._loop.call_soon(shard.leave_alone)
+
+    def _take_up_again(self) -> None:
+        for shard in self._shards.values():
+            if shard.let_go and shard.holding is Holding.HELD and not self._stopping:
+                shard.take_up_again(self._loop.time())
+
+    def _take_no_more(self) -> None:
+        """Whoever has a successor himself takes nothing: that one asks where the shards are."""
+        for shard in self._shards.values():
+            if shard.holding is Holding.TAKING and not self._taking.is_finishing(shard.shard_id):
+                shard.runner.release()
+                shard.holding = Holding.GONE
+                task = self._loop.create_task(self._giving.nothing_left(shard))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def transfer(self, request: Transfer) -> TransferAnswer:
         """Answer a successor."""
@@ -256,9 +295,9 @@ class Worker:
 
     def _on_event(self, event: Event) -> None:
         self._received[event.type] += 1
-        self._shards[event.shard_id].outstanding.note(event)
         if self._filters and self._is_filtered(event.type):
             self._filtered += 1
+            self._queue.skip(event)
             return
         if self._queue.put(event):
             self._delivery.notify()

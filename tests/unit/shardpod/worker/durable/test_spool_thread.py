@@ -1,0 +1,64 @@
+"""The spool in a thread of its own, in real time: what the tests on the virtual clock leave out."""
+
+import asyncio
+import threading
+
+from shardpod.delivery import SinkError
+
+DOWN = SinkError("refused", unreachable=True)
+
+
+async def connected(rig, until, line_number=0):
+    await rig.worker.start()
+    await until(lambda: len(rig.network.lines) > line_number)
+    rig.line.hello()
+
+
+async def test_what_waits_at_the_end_is_there_at_the_next_start_and_the_thread_is_gone(rig, until, tmp_path):
+    first = rig(scratch=str(tmp_path), identity="me")
+    await connected(first, until)
+    await until(lambda: first.line.ops == [2])
+    first.line.ready(guilds=["1"])
+    await until(lambda: first.bot.delivered == [1])
+    first.bot.error = DOWN
+    for seq in range(2, 502):
+        first.line.event(seq)
+    await first.worker.stop(drain_for=0)
+    second = rig(scratch=str(tmp_path), identity="me")
+    await connected(second, until)
+
+    assert second.report.spooled_events + len(second.bot.delivered) >= 500
+    assert second.line.resume == ("a" * 32, 501)
+    second.line.resumed(502)
+    second.bot.takes = 0.0
+    await until(lambda: sorted(second.bot.delivered) == list(range(2, 503)))  # RESUMED has a lane of its own
+    await until(lambda: second.report.spooled_events == 0)
+    assert second.shard.guilds == 1
+    await second.worker.stop(drain_for=0)
+    await until(lambda: not any(thread.name.startswith("spool") for thread in threading.enumerate()))
+
+
+async def test_the_loop_goes_on_while_the_disk_is_slow(rig, until, tmp_path):
+    made = rig(scratch=str(tmp_path))
+    await connected(made, until)
+    (file,) = made.worker._spooler.files.values()
+    write, may_go, entered = file.store.write, threading.Event(), threading.Event()
+
+    def slow(changes):
+        entered.set()
+        may_go.wait(10)
+        return write(changes)
+
+    file.store.write = slow
+    try:
+        await until(lambda: made.line.ops == [2])
+        made.line.ready()
+        flush = asyncio.create_task(made.worker._spooler.flush(made.worker._outstanding(), everything=True))
+        await until(entered.is_set)
+        for seq in range(2, 20):
+            made.line.event(seq)
+        await until(lambda: len(made.bot.delivered) == 19)
+        assert not flush.done()
+    finally:
+        may_go.set()
+    assert await flush
