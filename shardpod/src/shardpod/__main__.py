@@ -22,7 +22,7 @@ def main() -> None:
         config = read_config(os.environ)
     except ConfigError as error:
         sys.exit(_fail(str(error)))
-    configure_logs(log_format=config.log_format, level=config.log_level, secrets=config.secrets, pod=config.pod)
+    configure_logs(log_format=config.log_format, level=config.log_level, secrets=config.secrets, pod=config.instance)
     try:
         uvloop.run(_run(config))
     except CannotListenError as error:

@@ -29,7 +29,8 @@ class ShardRange(_Message):
 class Checkpoint(_Message):
     """A session and the `seq` it may resume from: all up to it needs no repeating.
 
-    `identity` tells sessions of another token or other intents, which a pod must not resume, from its own.
+    `identity` tells sessions of another token or other intents, which a pod must not resume, from its own. `guilds`:
+    how many the session had; a Resume does not tell.
     """
 
     shard_id: int
@@ -38,6 +39,7 @@ class Checkpoint(_Message):
     seq: int
     resume_gateway_url: str
     identity: str = ""
+    guilds: int = 0
 
 
 class Ownership(_Message):

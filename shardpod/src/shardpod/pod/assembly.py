@@ -113,4 +113,5 @@ def _stored(checkpoint: Checkpoint) -> StoredSession:
         seq=checkpoint.seq,
         shard_count=checkpoint.shard_count,
         identity=checkpoint.identity,
+        guild_count=checkpoint.guilds,
     )

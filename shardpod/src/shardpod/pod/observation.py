@@ -34,12 +34,16 @@ def observe(
     stopping: bool,
     http_address: str | None,
     problem: str | None = None,
+    worker_problem: str | None = None,
 ) -> Observed:
     """Make the whole report of a pod; without an assignment it has only its name to tell.
 
-    `problem`: why the assignment cannot be carried out. `identity`: of the sessions that this pod opens.
+    `problem`: why the assignment cannot be carried out. `worker_problem`: why a worker does not run. `identity`: of the
+    sessions that this pod opens.
     """
-    why_not_ready = explain_not_ready(assignment, report, stopping=stopping, problem=problem)
+    why_not_ready = explain_not_ready(
+        assignment, report, stopping=stopping, problem=problem, worker_problem=worker_problem
+    )
     if assignment is None or report is None:
         return Observed(
             pod=pod, instance=instance, stopping=stopping, http_address=http_address, why_not_ready=why_not_ready
@@ -82,7 +86,12 @@ def observe(
 
 
 def explain_not_ready(
-    assignment: Assignment | None, report: WorkerReport | None, *, stopping: bool, problem: str | None = None
+    assignment: Assignment | None,
+    report: WorkerReport | None,
+    *,
+    stopping: bool,
+    problem: str | None = None,
+    worker_problem: str | None = None,
 ) -> str | None:
     """Say in words why the pod does not hold its sessions; None when it does."""
     if stopping:
@@ -93,7 +102,8 @@ def explain_not_ready(
         return "waiting for the operator's assignment"
     wanted = assignment.range.last_shard_id - assignment.range.first_shard_id + 1
     if len(report.shards) < wanted:
-        return f"{len(report.shards)} of {wanted} shards have a worker, the others are being started"
+        why = f" ({worker_problem})" if worker_problem else ""
+        return f"{len(report.shards)} of {wanted} shards have a worker, the others are being started{why}"
     waiting = [shard for shard in report.shards if shard.state not in _AS_WANTED]
     if all(_holds_session(shard) for shard in waiting):
         return None
@@ -152,4 +162,5 @@ def _checkpoint(shard: ShardReport, seq: int | None, shard_count: int, identity:
         seq=seq,
         resume_gateway_url=shard.resume_gateway_url,
         identity=identity,
+        guilds=shard.guilds,
     )

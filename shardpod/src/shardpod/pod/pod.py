@@ -174,7 +174,8 @@ class Pod:
             worker_restarts=0 if workers is None else workers.restarts,
             stopping=self._stopping.is_set(),
             http_address=self._http.address,
-            problem=self._problem or (None if workers is None else workers.problem),
+            problem=self._problem,
+            worker_problem=None if workers is None else workers.problem,
         )
 
 

@@ -11,7 +11,12 @@ LOADING_PAUSE = 10.0
 """Seconds without a new guild after which loading counts as done: Discord sends no "all loaded" marker, and a guild
 in an outage may never come. Libraries wait 2 s after each guild; 10 s is what a handover asks for."""
 
-_Snapshot = tuple[list[str], list[str], list[str]]
+
+class _Snapshot(msgspec.Struct, array_like=True):
+    present: list[str]
+    loading: list[str]
+    unavailable: list[str]
+    at_least: int = 0
 
 
 class Guilds:
@@ -19,6 +24,7 @@ class Guilds:
 
     def __init__(self) -> None:
         self.changes = 0
+        self._at_least = 0
         self._present: set[str] = set()
         self._loading: set[str] = set()
         self._unavailable: set[str] = set()
@@ -26,6 +32,7 @@ class Guilds:
 
     def ready(self, guild_ids: Iterable[str], now: float) -> None:
         """READY begins anew: all its guilds are to be loaded."""
+        self._at_least = 0
         self._loading = set(guild_ids)
         self._present.clear()
         self._unavailable.clear()
@@ -34,15 +41,22 @@ class Guilds:
 
     def snapshot(self) -> bytes:
         """All of it, for whoever resumes the session later: a Resume does not list the guilds again."""
-        return msgspec.msgpack.encode((sorted(self._present), sorted(self._loading), sorted(self._unavailable)))
+        return msgspec.msgpack.encode(
+            _Snapshot(sorted(self._present), sorted(self._loading), sorted(self._unavailable), self._at_least)
+        )
+
+    def assume(self, count: int) -> None:
+        """So many there were, which ones is not known: what a checkpoint without a snapshot has to tell."""
+        self._at_least = count
 
     def restore(self, snapshot: bytes, now: float) -> None:
         """Take over a snapshot; one that cannot be read counts as empty, for it only feeds the status."""
         try:
-            present, loading, unavailable = msgspec.msgpack.decode(snapshot, type=_Snapshot)
-        except msgspec.DecodeError:
+            found = msgspec.msgpack.decode(snapshot, type=_Snapshot)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return
-        self._present, self._loading, self._unavailable = set(present), set(loading), set(unavailable)
+        self._present, self._loading, self._unavailable = set(found.present), set(found.loading), set(found.unavailable)
+        self._at_least = found.at_least
         self._last_arrival = now
         self.changes += 1
 
@@ -72,7 +86,7 @@ class Guilds:
     @property
     def count(self) -> int:
         """All guilds of the session: present, still to come, and in an outage."""
-        return len(self._present) + len(self._loading) + len(self._unavailable)
+        return max(self._at_least, len(self._present) + len(self._loading) + len(self._unavailable))
 
     @property
     def unavailable(self) -> int:

@@ -14,8 +14,9 @@ MAX_DEAD_LETTERS = 1000
 class StoredSession(msgspec.Struct, frozen=True):
     """The checkpoint: what the shard resumes from, or (`session_id` None) that there is nothing to resume.
 
-    `guilds`: the snapshot of the guilds, opaque here. `released_to`: the successor's instance that has been given the
-    session; `confirmed`: that it has said so. A store may well say "released, no session".
+    `guilds`: the snapshot of the guilds, opaque here; `guild_count`, which is not stored, only says how many.
+    `released_to`: the successor's instance that has been given the session; `confirmed`: that it has said so. A store
+    may well say "released, no session".
     """
 
     session_id: str | None
@@ -26,6 +27,7 @@ class StoredSession(msgspec.Struct, frozen=True):
     guilds: bytes = b""
     released_to: str | None = None
     confirmed: bool = False
+    guild_count: int = 0
 
 
 class StoredEvent(msgspec.Struct, gc=False):

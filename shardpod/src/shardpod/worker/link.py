@@ -95,7 +95,7 @@ class Link:
                 self._received(_decode_frame(await self._reader.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError):
             self.broken = True
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             # Nothing behind it can be read either.
             logger.error("the other side said what cannot be read, the line ends", kind=type(error).__name__)  # noqa: TRY400 -- its message may quote what was said
             self.broken = True

@@ -198,6 +198,7 @@ def _discord_tls(settings: WorkerSettings) -> ssl.SSLContext:
 
 def main() -> None:
     """Run the worker whose socket's file descriptor is the argument. Signals are the supervisor's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # some send them to the whole group
+        signal.signal(number, signal.SIG_IGN)
     end = socket.socket(fileno=int(sys.argv[1]))
     uvloop.run(WorkerProcess(end).run())

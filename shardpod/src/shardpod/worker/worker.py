@@ -173,6 +173,8 @@ class Worker:
             shard.start(None, now=now, awaits_transfer=True)
         else:
             shard.start(session, guilds=guilds, now=now)
+            if session is not None and not guilds and (remote := self._taking.checkpoint(shard.shard_id)) is not None:
+                shard.protocol.guilds.assume(remote.guild_count)
 
     def _session_of(self, shard_id: int, stored: StoredSession | None) -> Session | None:
         """What to resume: what this instance's own file says, else, if no peer may have it, what the operator knows."""

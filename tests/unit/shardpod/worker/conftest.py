@@ -159,6 +159,7 @@ class Rig:
     def __init__(self, others=None, *, bot=None, network=None, **settings):
         self.network, self.operator, self.bot = network or Network(), Permits(), bot or TakingSink()
         self.changes = 0
+        self.stopped = False
         session = SessionSettings(token=TOKEN, gateway_url="wss://main", compression="none", intents=1)
         settings = {"shard_ids": (3,), "shard_count": 16, "senders": 4, "session": session, **settings}
         self.worker = Worker(
@@ -190,9 +191,10 @@ class Rig:
     def shard(self):
         return self.report.shards[0]
 
-    async def started(self):
-        await self.worker.start()
-        return self
+    async def stop(self):
+        """For a rig with files, which can be closed but once."""
+        self.stopped = True
+        await self.worker.stop(drain_for=0)
 
     async def connected(self, **ready):
         await self.worker.start()
@@ -214,4 +216,5 @@ async def rig():
 
     yield make
     for made in rigs:
-        await made.worker.stop(drain_for=0.1)
+        if not made.stopped:
+            await made.worker.stop(drain_for=0.1)

@@ -23,7 +23,7 @@ async def test_what_waits_at_the_end_is_there_at_the_next_start_and_the_thread_i
     first.bot.error = DOWN
     for seq in range(2, 502):
         first.line.event(seq)
-    await first.worker.stop(drain_for=0)
+    await first.stop()
     second = rig(scratch=str(tmp_path), identity="me")
     await connected(second, until)
 
@@ -34,7 +34,7 @@ async def test_what_waits_at_the_end_is_there_at_the_next_start_and_the_thread_i
     await until(lambda: sorted(second.bot.delivered) == list(range(2, 503)))  # RESUMED has a lane of its own
     await until(lambda: second.report.spooled_events == 0)
     assert second.shard.guilds == 1
-    await second.worker.stop(drain_for=0)
+    await second.stop()
     await until(lambda: not any(thread.name.startswith("spool") for thread in threading.enumerate()))
 
 
