@@ -1,4 +1,7 @@
-"""What users are told of a gateway's state."""
+"""What users are told of a gateway's state.
+
+This file is longer than 400 lines: its tests share the gateway built at the top.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,3 +1,8 @@
+"""The operator's loop around the planner.
+
+This file is longer than 400 lines: its tests share the surroundings built at the top.
+"""
+
 import asyncio
 from collections.abc import Mapping
 from contextlib import asynccontextmanager, suppress

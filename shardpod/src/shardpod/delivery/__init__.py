@@ -2,7 +2,8 @@
 
 from .delivery import Delivery
 from .http_sink import HttpSink
-from .lanes import Batch, LaneQueue, Ordering, Overflow
+from .lane import Batch
+from .lanes import LaneQueue, Ordering, Overflow
 from .outstanding import Outstanding
 from .sink import Done, Sink, SinkError
 from .sink_health import SinkHealth

@@ -11,7 +11,8 @@ import structlog
 
 from shardpod.protocol import Event
 
-from .lanes import Batch, LaneQueue
+from .lane import Batch
+from .lanes import LaneQueue
 from .sink import Sink, SinkError
 from .sink_health import SinkHealth
 

@@ -13,7 +13,7 @@ from typing import cast
 import httptools
 import msgspec
 
-from .lanes import Batch
+from .lane import Batch
 from .sink import Done
 
 _MAX_ANSWER_BYTES = 64 * 1024

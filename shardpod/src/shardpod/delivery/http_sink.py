@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from .http_answers import refusal
 from .http_connection import Answer, HttpConnection, Request
 from .http_requests import BodyCompression, RequestWriter
-from .lanes import Batch
+from .lane import Batch
 from .sink import Done, SinkError
 
 

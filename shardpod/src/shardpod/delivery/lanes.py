@@ -9,17 +9,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-import msgspec
-
 from shardpod.protocol import Event
 
+from .lane import Batch, Lane, LaneKey, first_live
 from .outstanding import Outstanding
 from .turn import Turn
 
 Ordering = Literal["guild", "shard", "none"]
 Overflow = Literal["dropOldest", "dropNewest", "pause"]
-
-LaneKey = str | int
 
 EVENT_BYTES = 512
 """What an event weighs in memory beside its payload: itself, its strings and its places in the indexes (measured)."""
@@ -29,31 +26,6 @@ _DROPPED_IN_PASSING = 16
 """So many dropped events a lane may hold, beside as many as its others, before it is cleared of them."""
 ROOM_AGAIN = 0.9
 """Below this part of its bounds a queue that was full counts as having room again, so that it does not flap."""
-
-
-class Lane(msgspec.Struct, eq=False):
-    """Events that keep their order. The first `in_flight` of them are with a sender.
-
-    `live` of them have not been dropped. `attempts` counts failures since the last success, `strikes` those of them
-    that say something against its first event; `seen` is the sink's count of successes at the last of these.
-    """
-
-    key: LaneKey
-    shard: Outstanding
-    events: deque[Event]
-    live: int = 0
-    in_flight: int = 0
-    attempts: int = 0
-    strikes: int = 0
-    seen: int = 0
-
-
-class Batch(msgspec.Struct, eq=False):
-    """Events of one or more lanes on their way to the sink. `attempt` counts from 1."""
-
-    events: list[Event]
-    lanes: list[Lane]
-    attempt: int
 
 
 class LaneQueue:
@@ -156,7 +128,7 @@ class LaneQueue:
         if max_events == 1 or lane.attempts:
             event = lane.events[0]
             if event.dropped:
-                event = _first_live(lane)
+                event = first_live(lane)
             event.in_flight = True
             lane.in_flight = 1
             return Batch([event], [lane], lane.attempts + 1)
@@ -170,14 +142,14 @@ class LaneQueue:
             if not self._ready or len(events) >= max_events or room <= 0:
                 break
             lane = self._ready.next()
-            if lane.attempts or len(_first_live(lane).raw) > room:
+            if lane.attempts or len(first_live(lane).raw) > room:
                 self._ready.next_again(lane)
                 break
         return Batch(events, lanes, 1)
 
     def _take_from(self, lane: Lane, events: list[Event], max_events: int, room: int) -> int:
         """Move as many of the lane's first events as there is room for; at least one if it is the batch's first."""
-        _first_live(lane)
+        first_live(lane)
         for event in lane.events:
             if event.dropped:
                 break  # what follows goes with the next batch: those in flight are the lane's first
@@ -391,13 +363,6 @@ class LaneQueue:
         if not lane.live:
             self._remove_lane(lane)
         elif not lane.in_flight and lane.events[0].dropped:
-            _first_live(lane)
+            first_live(lane)
         elif len(lane.events) > 2 * lane.live + _DROPPED_IN_PASSING:
             lane.events = deque(event for event in lane.events if not event.dropped)
-
-
-def _first_live(lane: Lane) -> Event:
-    """The lane's first event that was not dropped; those before it leave."""
-    while lane.events[0].dropped:
-        lane.events.popleft()
-    return lane.events[0]

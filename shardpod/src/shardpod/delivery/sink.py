@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from .lanes import Batch
+from .lane import Batch
 
 
 class SinkError(Exception):

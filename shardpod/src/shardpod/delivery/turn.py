@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .lanes import Lane
+    from .lane import Lane
 
 
 class Turn:

@@ -1,0 +1,43 @@
+"""One lane of the queue, and a batch: what is taken from one lane or several."""
+
+from collections import deque
+
+import msgspec
+
+from shardpod.protocol import Event
+
+from .outstanding import Outstanding
+
+LaneKey = str | int
+
+
+class Lane(msgspec.Struct, eq=False):
+    """Events that keep their order. The first `in_flight` of them are with a sender.
+
+    `live` of them have not been dropped. `attempts` counts failures since the last success, `strikes` those of them
+    that say something against its first event; `seen` is the sink's count of successes at the last of these.
+    """
+
+    key: LaneKey
+    shard: Outstanding
+    events: deque[Event]
+    live: int = 0
+    in_flight: int = 0
+    attempts: int = 0
+    strikes: int = 0
+    seen: int = 0
+
+
+class Batch(msgspec.Struct, eq=False):
+    """Events of one or more lanes on their way to the sink. `attempt` counts from 1."""
+
+    events: list[Event]
+    lanes: list[Lane]
+    attempt: int
+
+
+def first_live(lane: Lane) -> Event:
+    """The lane's first event that was not dropped; those before it leave."""
+    while lane.events[0].dropped:
+        lane.events.popleft()
+    return lane.events[0]
