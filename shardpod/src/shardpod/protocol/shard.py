@@ -157,6 +157,11 @@ class ShardProtocol:
         self._failed_resumes = 0
         return session
 
+    def heard(self) -> None:
+        """Reading goes on: what came meanwhile is read only now, so that silence until here means nothing."""
+        if self._heartbeat is not None:
+            self._heartbeat.heard = True
+
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
         if self._deadline is not None and now >= self._deadline:

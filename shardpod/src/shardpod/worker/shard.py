@@ -188,7 +188,8 @@ class Shard:
             close_code=protocol.close_code,
             problem=self.runner.waiting_for or protocol.problem,
             connected_ago=self.runner.connected_ago(now),
-            backlog=len(self.outstanding.events) if self.holding is Holding.GIVEN else 0,
+            # Never 0 before the successor has confirmed: dead letters wait for it as well, and the operator for this.
+            backlog=max(1, len(self.outstanding.events)) if self.holding is Holding.GIVEN else 0,
             gap=self.runner.gap,
         )
 

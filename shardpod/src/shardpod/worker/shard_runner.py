@@ -126,6 +126,8 @@ class ShardRunner:
         self.reads = on
         if self._connection is not None and self.protocol.state is ShardState.CONNECTED:
             self.protocol.reading_paused = not on
+            if on:
+                self.protocol.heard()
             self._connection.read(on=on)
 
     # shardpod.transport.Listener

@@ -343,6 +343,9 @@ class Worker:
         if self._dropping and self._queue.has_room:
             self._dropping = False
             logger.info("events are no longer dropped", queued=self._queue.events)
+        if self._paused and self._queue.has_room:
+            # Room is also made where nothing is settled: a shard with all that waited was given to another pod.
+            self._pause(on=False)
         shards = self._shards.values()
         spooler = self._spooler
         return WorkerReport(

@@ -109,3 +109,16 @@ async def test_a_connection_that_is_connected_while_paused_reads_only_that_far(r
 
     assert rig.line.reads
     assert sorted(rig.bot.delivered) == list(range(1, 14))
+
+
+async def test_reading_goes_on_when_room_is_made_by_a_shard_that_went_to_another_pod(rig):
+    rig = await filled(rig)
+    await asyncio.sleep(1)
+    assert rig.worker.report().paused
+    await asyncio.sleep(10)
+    rig.worker._queue.freeze(3)
+    await asyncio.sleep(10)  # what was under way has failed by then
+    rig.worker._queue.forget(3)
+
+    assert not rig.worker.report().paused
+    assert rig.line.reads
