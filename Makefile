@@ -42,7 +42,7 @@ bench: .venv/ready ## Measure all of docs/benchmarks.md and write it (a quarter 
 	done; exit $$missed
 
 .PHONY: lossless
-lossless: .venv/ready ## Do every fault under load, and write docs/lossless.md (7 minutes)
+lossless: .venv/ready ## Do every fault under load, and write docs/lossless.md (9 minutes)
 	@WRITE_LOSSLESS=1 $(BIN)/pytest tests/local/lossless -s
 
 .PHONY: lock
