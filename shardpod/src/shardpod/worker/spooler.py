@@ -60,6 +60,7 @@ class Spooler:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._writing = asyncio.Lock()
         self._closing = asyncio.Event()
+        self._closed = False
         self._flushing: set[asyncio.Task[bool]] = set()
         self._complained = False
 
@@ -220,9 +221,10 @@ class Spooler:
 
     async def delete(self, shard_id: int) -> None:
         """The shard is another pod's: nothing of it stays."""
-        file = self.files.pop(shard_id, None)
-        if file is not None:
-            async with self._writing:
+        # Under the lock: others walk through all files, and wait for the disk at each.
+        async with self._writing:
+            file = None if self._closed else self.files.pop(shard_id, None)
+            if file is not None:
                 await self._in_thread(file.store.delete)
 
     def stop(self) -> None:
@@ -231,6 +233,7 @@ class Spooler:
 
     async def close(self) -> None:
         async with self._writing:
+            self._closed = True
             for file in self.files.values():
                 await self._in_thread(file.store.close)
         self._thread.shutdown(wait=False)

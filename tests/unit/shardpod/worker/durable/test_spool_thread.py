@@ -3,7 +3,10 @@
 import asyncio
 import threading
 
+import pytest
+
 from shardpod.delivery import SinkError
+from shardpod.worker.spooler import Spooler
 
 DOWN = SinkError("refused", unreachable=True)
 
@@ -62,3 +65,20 @@ async def test_the_loop_goes_on_while_the_disk_is_slow(rig, until, tmp_path):
     finally:
         may_go.set()
     assert await flush
+
+
+@pytest.mark.parametrize("meanwhile", ["dead_letters", "close"])
+async def test_a_shard_that_is_handed_over_while_all_files_are_walked_through_disturbs_nobody(tmp_path, meanwhile):
+    loop = asyncio.get_running_loop()
+    spooler = Spooler(tmp_path, max_bytes=2**20, session_of=lambda _shard: None, now=loop.time, wall=loop.time)
+    for shard_id in range(3):
+        await spooler.open(shard_id)
+    walking = asyncio.create_task(getattr(spooler, meanwhile)())
+    await asyncio.sleep(0)  # it has the lock, and waits for the first file
+    await asyncio.gather(walking, spooler.delete(1))
+    await spooler.close()
+
+    assert not walking.cancelled()
+    if meanwhile == "dead_letters":
+        assert not spooler.has(1)
+        assert spooler.has(0)
