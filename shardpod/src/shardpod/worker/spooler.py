@@ -233,6 +233,8 @@ class Spooler:
 
     async def close(self) -> None:
         async with self._writing:
+            if self._closed:
+                return
             self._closed = True
             for file in self.files.values():
                 await self._in_thread(file.store.close)
