@@ -121,10 +121,9 @@ class LaneQueue:
 
         A lane that failed sends its next event alone, so that an event that always fails stops no other and is known.
         """
-        ready = self._ready
         if not self.has_ready:
             return None
-        lane = ready.next()
+        lane = self._ready.next()
         if max_events == 1 or lane.attempts:
             event = lane.events[0]
             if event.dropped:

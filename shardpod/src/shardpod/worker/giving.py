@@ -19,9 +19,7 @@ from .messages import (
     Busy,
     Confirm,
     FetchBacklog,
-    Holds,
     LetterSent,
-    Look,
     Nothing,
     Release,
     Released,
@@ -78,10 +76,9 @@ class Giving:
             return Busy("the operator has not said that this pod has a successor")
         if shard.successor not in (None, request.to):
             return Busy(f"it is being given to {shard.successor}")
-        if shard.holding is Holding.TAKING and not isinstance(request, Look | Release):
+        if shard.holding is Holding.TAKING and not isinstance(request, Release):
             return Nothing()  # it is not yet ours, and what a successor had of us before is long his
         answers: dict[type, Callable[[Shard, Transfer], Awaitable[TransferAnswer]]] = {
-            Look: self._look,
             Release: self._release,
             Resumed: self._resumed,
             FetchBacklog: self._backlog,
@@ -104,10 +101,6 @@ class Giving:
         shard.holding = Holding.GONE
         if self._spooler is not None:
             await self._spooler.delete(shard.shard_id)
-
-    async def _look(self, shard: Shard, _request: Transfer) -> TransferAnswer:
-        session = shard.protocol.session
-        return Holds(session.resume_gateway_url if session else None)
 
     async def _release(self, shard: Shard, request: Transfer) -> TransferAnswer:
         if shard.holding is Holding.HELD:

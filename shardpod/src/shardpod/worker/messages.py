@@ -133,10 +133,6 @@ class TransferRequest(Message):
     to: str
 
 
-class Look(TransferRequest):
-    """Where is the session to be resumed? Nothing changes by asking."""
-
-
 class Release(TransferRequest):
     """Give the session up, for `to` to resume it at once."""
 
@@ -159,7 +155,7 @@ class AskPeer(Message):
     """For the supervisor to carry to `address`."""
 
     address: str
-    request: "Look | Release | Resumed | FetchBacklog | Confirm"
+    request: "Release | Resumed | FetchBacklog | Confirm"
 
 
 # Answers.
@@ -173,12 +169,6 @@ class Busy(Message):
 
 class Nothing(Message):
     """The peer has nothing of this shard, and will not have."""
-
-
-class Holds(Message):
-    """`resume_gateway_url` is None when there is no session."""
-
-    resume_gateway_url: str | None
 
 
 class Released(Message):
@@ -239,7 +229,6 @@ AnyMessage = (
     | PermitGiven
     | PermitUsed
     | Stopped
-    | Look
     | Release
     | Resumed
     | FetchBacklog
@@ -247,7 +236,6 @@ AnyMessage = (
     | AskPeer
     | Busy
     | Nothing
-    | Holds
     | Released
     | Yours
     | TakenBack
@@ -255,8 +243,8 @@ AnyMessage = (
     | Failed
 )
 
-Transfer = Look | Release | Resumed | FetchBacklog | Confirm
-TransferAnswer = Busy | Nothing | Holds | Released | Yours | TakenBack | Backlog | Failed
+Transfer = Release | Resumed | FetchBacklog | Confirm
+TransferAnswer = Busy | Nothing | Released | Yours | TakenBack | Backlog | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)

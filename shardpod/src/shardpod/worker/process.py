@@ -28,7 +28,6 @@ from .messages import (
     Failed,
     FetchBacklog,
     ListDeadLetters,
-    Look,
     Neighbours,
     PermitGiven,
     PermitUsed,
@@ -120,7 +119,7 @@ class WorkerProcess:
         match message:
             case Neighbours():
                 worker.set_neighbours(message)
-            case Look() | Release() | Resumed() | FetchBacklog() | Confirm():
+            case Release() | Resumed() | FetchBacklog() | Confirm():
                 answer = await worker.transfer(message)
             case ListDeadLetters():
                 answer = await worker.list_dead_letters(message)

@@ -17,7 +17,15 @@ import structlog
 
 from shardpod.delivery import Outstanding
 from shardpod.protocol import Event
-from shardpod.spool import DeadLetter, ShardStore, StoredEvent, StoredSession, StoreError, StoreReplacedError
+from shardpod.spool import (
+    DeadLetter,
+    ShardStore,
+    StoredEvent,
+    StoredSession,
+    StoreError,
+    StoreReplacedError,
+    store_path,
+)
 
 from .shard_file import SPOOL_AFTER, ShardFile, Writing
 
@@ -64,13 +72,6 @@ class Spooler:
         self._flushing: set[asyncio.Task[bool]] = set()
         self._complained = False
 
-    def path(self, shard_id: int) -> Path:
-        return self._directory / f"shard-{shard_id}.db"
-
-    def has(self, shard_id: int) -> bool:
-        """Whether something of the shard is on disk."""
-        return self.path(shard_id).exists()
-
     async def open(self, shard_id: int) -> tuple[StoredSession | None, list[Event]]:
         """Open the shard's file, or make it: its checkpoint, and what of its queue was spooled, in order."""
         session, stored, file = await self._in_thread(self._open, shard_id)
@@ -89,7 +90,7 @@ class Spooler:
     def _open(self, shard_id: int) -> tuple[StoredSession | None, list[StoredEvent], ShardFile]:
         file_bytes = self._max_bytes + self._max_bytes // 4 + _FILE_BYTES
         store = ShardStore.open(
-            self.path(shard_id), shard_id=shard_id, max_bytes=file_bytes, busy_timeout=_LOCK_TIMEOUT
+            store_path(self._directory, shard_id), shard_id=shard_id, max_bytes=file_bytes, busy_timeout=_LOCK_TIMEOUT
         )
         restored = store.load()
         events: list[StoredEvent] = []
@@ -122,7 +123,7 @@ class Spooler:
             file.bury(DeadLetter(0, event, received_wall, attempts, problem, wall))
 
     async def run(self, shards: Callable[[], Iterable[Outstanding]]) -> None:
-        """Write what is due, until `close`. Not to be cancelled, which might forget what was just written."""
+        """Write what is due, until `stop`. Not to be cancelled, which might forget what was just written."""
         while not self._closing.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(FLUSH_INTERVAL):

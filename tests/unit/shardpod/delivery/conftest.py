@@ -1,4 +1,4 @@
-"""Senders on a virtual clock, with a sink that does as it is told."""
+"""A queue whose settled events are noted, and senders on a virtual clock with a sink that does as it is told."""
 
 import asyncio
 from collections import Counter
@@ -7,6 +7,26 @@ from random import Random
 import pytest
 
 from shardpod.delivery import Delivery, LaneQueue, SinkError, SinkHealth
+
+
+class Ledger(list):
+    """The settled events as (seq, reason)."""
+
+    def __call__(self, event, reason):
+        self.append((event.seq, reason))
+
+
+@pytest.fixture
+def settled():
+    return Ledger()
+
+
+@pytest.fixture
+def queue(settled):
+    def make(**bounds):
+        return LaneQueue(settled=settled, **bounds)
+
+    return make
 
 
 class FakeSink:

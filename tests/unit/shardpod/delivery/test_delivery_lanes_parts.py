@@ -1,30 +1,6 @@
 """The queue of lanes: batches that end in part, dead letters, and shards that are given away."""
 
-import pytest
-
-from shardpod.delivery import LaneQueue
-
 PLENTY = 1 << 30
-
-
-class Ledger(list):
-    """The settled events as (seq, reason)."""
-
-    def __call__(self, event, reason):
-        self.append((event.seq, reason))
-
-
-@pytest.fixture
-def settled():
-    return Ledger()
-
-
-@pytest.fixture
-def queue(settled):
-    def make(**bounds):
-        return LaneQueue(settled=settled, **bounds)
-
-    return make
 
 
 def seqs(batch):

@@ -2,30 +2,9 @@
 
 import pytest
 
-from shardpod.delivery import LaneQueue
 from shardpod.delivery.lanes import EVENT_BYTES, LANE_BYTES
 
 PLENTY = 1 << 30
-
-
-class Ledger(list):
-    """The settled events as (seq, reason)."""
-
-    def __call__(self, event, reason):
-        self.append((event.seq, reason))
-
-
-@pytest.fixture
-def settled():
-    return Ledger()
-
-
-@pytest.fixture
-def queue(settled):
-    def make(**bounds):
-        return LaneQueue(settled=settled, **bounds)
-
-    return make
 
 
 def seqs(batch):

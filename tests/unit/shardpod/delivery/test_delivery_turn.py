@@ -8,7 +8,7 @@ PLENTY = 2**20
 
 
 @pytest.fixture
-def queue(make_event):
+def backlog(make_event):
     """A queue with a backlog of 50 events in each of 200 guilds, which the bot begins to take."""
     lanes = LaneQueue(settled=lambda _event, _reason: None)
     for seq in range(1, 51):
@@ -36,46 +36,46 @@ def deliver(lanes, batches, max_events, events):
 
 
 @pytest.mark.parametrize("max_events", [1, 10, 100])
-def test_a_live_event_of_a_lane_without_backlog_is_delivered_within_two_batches_of_its_own_turn(
-    queue, make_event, max_events
+def test_a_live_event_of_a_lane_without_backlog_waits_for_other_live_ones_and_not_for_the_backlog(
+    backlog, make_event, max_events
 ):
-    queue.acknowledge(queue.take(max_events, PLENTY))  # the first answer after the outage
+    backlog.acknowledge(backlog.take(max_events, PLENTY))  # the first answer after the outage
     events = [make_event(1000 + number, guild=f"new{number}") for number in range(30)]
     # Lanes that were made in the outage and hold a backlog are told apart when their turn comes.
-    waits = deliver(queue, 100, max_events, events)
+    waits = deliver(backlog, 100, max_events, events)
 
     assert len(waits) == 30
     assert max(waits.values()) <= 30, "as many live ones, and as many of the backlog between them"
 
 
-def test_a_stream_of_live_events_does_not_hold_up_the_backlog(queue, make_event):
-    before = queue.events
+def test_a_stream_of_live_events_does_not_hold_up_the_backlog(backlog, make_event):
+    before = backlog.events
     events = [make_event(1000 + number, guild=f"new{number}") for number in range(500)]
-    deliver(queue, 500, 1, events)
+    deliver(backlog, 500, 1, events)
 
-    assert queue.events == before, "500 came and 500 were delivered"
-    delivered_of_backlog = before - sum(1 for event in queue.shard(3).events.values() if event.seq <= 50)
+    assert backlog.events == before, "500 came and 500 were delivered"
+    delivered_of_backlog = before - sum(1 for event in backlog.shard(3).events.values() if event.seq <= 50)
     assert delivered_of_backlog >= 240
 
 
-def test_a_backlog_without_live_events_fills_whole_batches(queue):
+def test_a_backlog_without_live_events_fills_whole_batches(backlog):
     sizes = []
-    while (batch := queue.take(100, PLENTY)) is not None:
+    while (batch := backlog.take(100, PLENTY)) is not None:
         sizes.append(len(batch.events))
-        queue.acknowledge(batch)
+        backlog.acknowledge(batch)
 
     assert sizes == [100] * 100
 
 
-def test_a_lane_that_failed_gets_its_turn_among_live_events_that_fill_every_batch(queue, make_event):
-    poison = queue.take(1, PLENTY)
-    queue.give_back(poison, rest=False)
+def test_a_lane_that_failed_gets_its_turn_among_live_events_that_fill_every_batch(backlog, make_event):
+    poison = backlog.take(1, PLENTY)
+    backlog.give_back(poison, rest=False)
     turns = []
     for number in range(2000):
-        queue.put(make_event(1000 + number, guild=f"new{number}"))
-        batch = queue.take(10, PLENTY)
+        backlog.put(make_event(1000 + number, guild=f"new{number}"))
+        batch = backlog.take(10, PLENTY)
         turns.append(poison.events[0] in batch.events)
-        queue.acknowledge(batch)
+        backlog.acknowledge(batch)
         if turns[-1]:
             break
 

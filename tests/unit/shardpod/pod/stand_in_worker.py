@@ -20,11 +20,11 @@ from shardpod.worker.messages import (
     DeadLetters,
     DeadLetterView,
     Failed,
-    Holds,
     ListDeadLetters,
-    Look,
     Neighbours,
     PermitUsed,
+    Release,
+    Released,
     Report,
     Settled,
     SettleDeadLetters,
@@ -69,8 +69,8 @@ class StandIn:
                 return None
             case Stop(drain_for):
                 answer = await self.stop(drain_for)
-            case Look(shard_id, to):
-                answer = Holds(f"wss://of-{first}/{shard_id}/{to}")
+            case Release(shard_id, to):
+                answer = Released("s", f"wss://of-{first}/{shard_id}/{to}")
             case ListDeadLetters() if self.behaviour != "broken":
                 answer = DeadLetters((DeadLetterView(f"key-{first}", first, "T", "1", "no", 3, 5.0, 10),))
             case SettleDeadLetters(keys, discard):
@@ -103,7 +103,7 @@ class StandIn:
     async def ask(self):
         self.note(repr(await self.link.call(AskPermit(self.shard_ids[0], True), timeout=5)))
         self.link.tell(PermitUsed(self.shard_ids[0], 7))
-        self.note(repr(await self.link.call(AskPeer("127.0.0.1:1", Look(5, "me")), timeout=5)))
+        self.note(repr(await self.link.call(AskPeer("127.0.0.1:1", Release(5, "me")), timeout=5)))
         self.note(repr(await self.link.call(Stop(0), timeout=5)))
 
     async def stop(self, drain_for):

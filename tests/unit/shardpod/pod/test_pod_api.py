@@ -12,7 +12,7 @@ from shardpod.pod.http_endpoints import HttpEndpoints
 from shardpod.pod.peers import Peers
 from shardpod.pod.workers import Workers
 from shardpod.worker import Granted, Wait
-from shardpod.worker.messages import Busy, Holds, Look, Neighbours, Nothing, TransferAnswer, encode
+from shardpod.worker.messages import Busy, Neighbours, Nothing, Release, Released, TransferAnswer, encode
 
 SECRET = "the-control-secret"
 LETTERS = "/v1/dead-letters"
@@ -111,27 +111,27 @@ async def test_without_the_secret_nothing_is_answered(api, method, path, authori
 
 
 async def test_before_there_is_an_assignment_a_successor_is_told_to_ask_again(transfer):
-    assert await transfer(Look(3, "them")) == Busy("this pod has no assignment yet")
+    assert await transfer(Release(3, "them")) == Busy("this pod has no assignment yet")
 
 
 @pytest.mark.parametrize(("shard", "of"), [(0, 0), (7, 0), (8, 8), (15, 8)])
 async def test_a_transfer_reaches_the_worker_that_holds_the_shard(api, transfer, shard, of):
     await api.holding()
 
-    assert await transfer(Look(shard, "them")) == Holds(f"wss://of-{of}/{shard}/them")
+    assert await transfer(Release(shard, "them")) == Released("s", f"wss://of-{of}/{shard}/them")
 
 
 @pytest.mark.parametrize("shard", [16, -1, 10**9])
 async def test_of_a_shard_that_is_not_the_pods_it_has_nothing(api, transfer, shard):
     await api.holding()
 
-    assert await transfer(Look(shard, "them")) == Nothing()
+    assert await transfer(Release(shard, "them")) == Nothing()
 
 
 async def test_while_a_worker_is_being_started_a_successor_is_told_to_ask_again(api, transfer):
     await api.holding("slow")
 
-    assert await transfer(Look(3, "them")) == Busy("the worker that holds this shard is being started")
+    assert await transfer(Release(3, "them")) == Busy("the worker that holds this shard is being started")
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ async def test_while_a_worker_is_being_started_a_successor_is_told_to_ask_again(
         (b"{}", b"Expected `object`"),
         (b"\x81\xa4type\xa2\xff\xff", b""),
         (encode(Nothing()), b"Nothing"),
-        (msgspec.msgpack.encode({"type": "Look", "to": "them"}), b"shard_id"),
-        (msgspec.msgpack.encode({"type": "Look", "to": "them", "shard_id": "3"}), b"Expected `int`, got `str`"),
+        (msgspec.msgpack.encode({"type": "Release", "to": "them"}), b"shard_id"),
+        (msgspec.msgpack.encode({"type": "Release", "to": "them", "shard_id": "3"}), b"Expected `int`, got `str`"),
     ],
 )
 async def test_a_transfer_request_that_is_rubbish_is_refused_with_what_is_wrong(api, body, says):

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from shardpod.pod import peers as module
 from shardpod.pod.peers import TRANSFER_PATH, Peers, decode_request
-from shardpod.worker.messages import Failed, Holds, Look, encode
+from shardpod.worker.messages import Failed, Release, Released, encode
 
 SECRET = "the-control-secret"
-REQUEST = Look(5, "mybot-e1-0-15.7")
+REQUEST = Release(5, "mybot-e1-0-15.7")
 
 
 class Peer:
@@ -21,7 +21,7 @@ class Peer:
 
     def __init__(self):
         self.asked = []
-        self.answer = lambda request: web.Response(body=encode(Holds("wss://r")))
+        self.answer = lambda request: web.Response(body=encode(Released("s", "wss://r")))
 
     @contextlib.asynccontextmanager
     async def listening(self):
@@ -56,7 +56,7 @@ async def peers():
 
 
 async def test_a_request_is_carried_with_the_secret_and_its_answer_brought_back(peer, peers):
-    assert await peers.ask(peer.address, REQUEST) == Holds("wss://r")
+    assert await peers.ask(peer.address, REQUEST) == Released("s", "wss://r")
 
     ((method, path, authorization, body),) = peer.asked
     assert (method, path, authorization) == ("POST", TRANSFER_PATH, f"Bearer {SECRET}")
@@ -147,4 +147,4 @@ async def test_the_proxy_of_the_environment_does_not_see_what_pods_say_to_each_o
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
 
-    assert await peers.ask(peer.address, REQUEST) == Holds("wss://r")
+    assert await peers.ask(peer.address, REQUEST) == Released("s", "wss://r")

@@ -14,7 +14,7 @@ from shardpod.pod.worker_process import WorkerProcess
 from shardpod.protocol import SessionSettings
 from shardpod.worker import WorkerSettings
 from shardpod.worker.link import LinkClosedError
-from shardpod.worker.messages import Begin, Failed, Holds, Look, Neighbour, Neighbours
+from shardpod.worker.messages import Begin, Failed, Neighbour, Neighbours, Release, Released
 
 SETTINGS = WorkerSettings(
     shard_ids=(4, 5),
@@ -80,7 +80,7 @@ async def test_a_question_is_answered_by_the_worker(supervised, until):
     process = supervised().process
     await until(lambda: process.running)
 
-    assert await process.call(Look(5, "them"), timeout=5) == Holds("wss://of-4/5/them")
+    assert await process.call(Release(5, "them"), timeout=5) == Released("s", "wss://of-4/5/them")
 
 
 async def test_neighbours_that_change_while_a_worker_begins_are_told_when_it_has_begun(supervised, stand_in, until):
@@ -129,7 +129,7 @@ async def test_while_a_worker_is_down_it_has_no_shards_cannot_be_asked_and_says_
     assert process.problem == "a worker was ended by SIGKILL; it is started again"
     assert (process.running, process.report.shards, process.pid) == (False, (), None)
     with pytest.raises(LinkClosedError):
-        await process.call(Look(5, "them"), timeout=5)
+        await process.call(Release(5, "them"), timeout=5)
 
 
 async def test_the_pause_grows_for_a_worker_that_dies_again_and_again(supervised, until):
