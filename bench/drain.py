@@ -35,7 +35,7 @@ AT_ONCE = 250
 BATCH = 100
 AGEING_SECONDS = 4.0
 """Until all that waits is on disk as well, as after any outage of more than seconds."""
-FIRST_ARRIVAL_POLL = 0.005
+SINK_UP_POLL = 0.02
 
 
 @dataclass
@@ -99,10 +99,15 @@ async def measure(simulator: Simulator, up: Up, bot: BotProcess, events: int) ->
     backlog = await send_backlog(simulator, simulator.guild_ids[WITHOUT_BACKLOG:], events)
     await asyncio.to_thread(wait_until, lambda: queued() >= events, "the backlog", within=60)
     await asyncio.sleep(AGEING_SECONDS)
-    noted = bot.journal.stat().st_size
     await asyncio.to_thread(bot.start)
-    while bot.journal.stat().st_size == noted:  # noqa: ASYNC110 -- a file sets no event
-        await asyncio.sleep(FIRST_ARRIVAL_POLL)
+    # Each pod asks for the bot with backoff: until it knows, its live events wait for its next question, not in a turn.
+    await asyncio.to_thread(
+        wait_until,
+        lambda: all(pod.gauge("sink_up") for pod in pods),
+        "pods that know that the bot is back",
+        within=20,
+        poll=SINK_UP_POLL,
+    )
     meanwhile = await live_load(simulator)
     await asyncio.to_thread(wait_for_all, bot, simulator.ledger.next_number - 1)
     return evaluate(simulator, bot, sent, set(map(str, chosen)), calm=calm, backlog=backlog, meanwhile=meanwhile)
@@ -191,7 +196,7 @@ def report(result: Result) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=180_000)
     parser.add_argument("--write", type=Path, help="put the result into this page, between its markers")
     arguments = parser.parse_args()
     text = report(uvloop.run(run(arguments.events)))

@@ -129,17 +129,22 @@ class Delivery:
         self.delivered += len(batch.events)
         self._queue.acknowledge(batch)
         if self._health.acknowledged():
-            logger.info("the bot is back", queued=self._queue.events)
+            self._back()
 
     def _acknowledged_in_part(self, batch: Batch, count: int) -> Batch:
         self.delivered += count
         if self._health.acknowledged():
-            logger.info("the bot is back", queued=self._queue.events)
+            self._back()
         return self._queue.acknowledge_first(batch, count)
+
+    def _back(self) -> None:
+        self._queue.holding = False
+        logger.info("the bot is back", queued=self._queue.events)
 
     def _failed(self, batch: Batch, error: SinkError, *, probe: bool) -> None:
         went_down = self._health.failed(error, probe=probe)
         if went_down:
+            self._queue.holding = True
             logger.warning("the bot is down, events are held", problem=str(error), queued=self._queue.events)
         if self._health.down:
             self._queue.give_back(batch, rest=False)

@@ -31,7 +31,8 @@ ROOM_AGAIN = 0.9
 class LaneQueue:
     """All events of a worker that the bot has not acknowledged, bounded in number and in bytes of memory.
 
-    `settled(event, reason)` is called for each event that leaves: acknowledged (reason None), or dropped.
+    `settled(event, reason)` is called for each event that leaves: acknowledged (reason None), or dropped. `holding`:
+    the sink is down, so lanes that are made now will have a backlog by the time it is back.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class LaneQueue:
         self.events = 0
         self.bytes = 0
         self.longest = 0
+        self.holding = False
         self._ordering = ordering
         self._by_guild = ordering == "guild"
         self._max_events = max_events
@@ -90,7 +92,10 @@ class LaneQueue:
 
     def put_whatever_the_bound(self, event: Event) -> bool:
         """Add an event that was in a queue already: from the spool, or from the pod that held its shard before."""
-        return self._add(event, self.shard(event.shard_id))
+        holding, self.holding = self.holding, True
+        became_ready = self._add(event, self.shard(event.shard_id))
+        self.holding = holding
+        return became_ready
 
     def _add(self, event: Event, shard: Outstanding) -> bool:
         self.events += 1
@@ -113,7 +118,11 @@ class LaneQueue:
         self.bytes += LANE_BYTES
         if shard.frozen:
             return False
-        self._ready.single[lane] = None
+        if self.holding:
+            lane.backlogged = True
+            self._ready.backlogged[lane] = None
+        else:
+            self._ready.fresh[lane] = None
         return True
 
     def take(self, max_events: int, max_bytes: int) -> Batch | None:
@@ -234,7 +243,7 @@ class LaneQueue:
 
     @property
     def has_ready(self) -> bool:
-        return bool(self._ready.single or self._ready.backlogged)
+        return bool(self._ready.fresh or self._ready.backlogged)
 
     @property
     def is_full(self) -> bool:

@@ -29,7 +29,7 @@ def test_a_busy_lane_gives_nothing_more_while_others_do(queue, make_event):
     for seq, guild in ((1, "1"), (2, "1"), (3, "2")):
         lanes.put(make_event(seq, guild=guild))
 
-    assert [seqs(lanes.take(1, PLENTY)) for _ in range(2)] == [[3], [1]]
+    assert [seqs(lanes.take(1, PLENTY)) for _ in range(2)] == [[1], [3]]
     assert lanes.take(1, PLENTY) is None
 
 
@@ -148,4 +148,4 @@ def test_a_lane_that_failed_sends_one_event_at_a_time_and_in_no_other_lanes_batc
     for seq in (3, 4, 5):
         lanes.put(make_event(seq, guild=str(seq)))
 
-    assert [seqs(lanes.take(9, PLENTY)) for _ in range(3)] == [[3], [1], [4, 5]]
+    assert [seqs(lanes.take(9, PLENTY)) for _ in range(2)] == [[1], [3, 4, 5]]

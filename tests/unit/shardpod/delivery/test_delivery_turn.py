@@ -11,9 +11,11 @@ PLENTY = 2**20
 def backlog(make_event):
     """A queue with a backlog of 50 events in each of 200 guilds, which the bot begins to take."""
     lanes = LaneQueue(settled=lambda _event, _reason: None)
+    lanes.holding = True
     for seq in range(1, 51):
         for guild in range(200):
             lanes.put(make_event(seq, guild=f"old{guild}"))
+    lanes.holding = False
     return lanes
 
 
@@ -46,6 +48,40 @@ def test_a_live_event_of_a_lane_without_backlog_waits_for_other_live_ones_and_no
 
     assert len(waits) == 30
     assert max(waits.values()) <= 30, "as many live ones, and as many of the backlog between them"
+
+
+def test_a_guild_with_several_live_events_is_not_taken_for_one_with_a_backlog(backlog, make_event):
+    for seq in range(1000, 1005):
+        for guild in range(10):
+            backlog.put(make_event(seq, guild=f"new{guild}"))
+    delivered = 0
+    for _ in range(12):
+        batch = backlog.take(10, PLENTY)
+        delivered += sum(event.seq >= 1000 for event in batch.events)
+        backlog.acknowledge(batch)
+
+    assert delivered == 50, "all of them, with about as many of the backlog between"
+
+
+def test_a_lane_of_a_few_events_from_the_outage_does_not_go_before_live_ones(make_event):
+    lanes = LaneQueue(settled=lambda _event, _reason: None)
+    lanes.holding = True
+    for guild in range(1000):
+        lanes.put(make_event(1, guild=f"old{guild}"))
+    lanes.holding = False
+    lanes.put(make_event(1000, guild="new"))
+
+    assert any(event.seq == 1000 for event in lanes.take(10, PLENTY).events)
+
+
+def test_a_lane_that_the_bot_is_too_slow_for_is_taken_for_a_backlog_and_others_go_between(make_event):
+    lanes = LaneQueue(settled=lambda _event, _reason: None)
+    for seq in range(1, 1001):
+        lanes.put(make_event(seq, guild="busy"))
+    assert len(lanes.take(10, PLENTY).events) == 10
+    lanes.put(make_event(2000, guild="quiet"))
+
+    assert [event.seq for event in lanes.take(10, PLENTY).events] == [2000]
 
 
 def test_a_stream_of_live_events_does_not_hold_up_the_backlog(backlog, make_event):
