@@ -45,6 +45,10 @@ bench: .venv/ready ## Measure all of docs/benchmarks.md and write it (a quarter 
 lossless: .venv/ready ## Do every fault under load, and write docs/lossless.md (9 minutes)
 	@WRITE_LOSSLESS=1 $(BIN)/pytest tests/local/lossless -s
 
+.PHONY: resharding
+resharding: .venv/ready ## Reshard under load in every way, and write docs/resharding-table.md (10 minutes)
+	@WRITE_RESHARDING=1 $(BIN)/pytest tests/local/resharding -s
+
 .PHONY: lock
 lock: .venv/ready ## Lock the requirements anew, with hashes
 	@echo uv | $(LOCK) - -o requirements/bootstrap.txt

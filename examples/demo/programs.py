@@ -87,7 +87,7 @@ class Gateway:
 
     def start(self) -> None:
         command = [str(COMMAND), "up", str(self.manifest), "--simulator", f"--simulator-guilds={GUILDS}"]
-        command += ["--simulator-max-concurrency=4", f"--state-dir={self.directory / 'state'}"]
+        command += ["--simulator-max-concurrency=8", f"--state-dir={self.directory / 'state'}"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
 
@@ -108,16 +108,20 @@ class Gateway:
         name: str = content["spec"]["pod"]["name"]
         return name
 
-    def restart(self) -> subprocess.Popen[bytes]:
+    def restart(self) -> "Order":
         """`discord-gateway restart`, which ends when every pod is a new one."""
-        command = [str(COMMAND), "restart", f"--state-dir={self.directory / 'state'}"]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        return Order(self.directory, "restart")
 
-    def simulator(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Call the simulator's control API (docs/simulator.md): POST with a body, else GET."""
+    def reshard(self, to: int) -> "Order":
+        """`discord-gateway reshard`, which ends when there are so many shards, and no others any more."""
+        return Order(self.directory, "reshard", f"--to={to}")
+
+    def simulator(self, path: str, body: dict[str, Any] | None = None, *, method: str | None = None) -> Any:
+        """Call the simulator's control API (docs/simulator.md): by default POST with a body, else GET."""
         ready = json.loads((self.directory / "state" / "simulator" / "ready.json").read_text())
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(f"{ready['control_url']}{path}", data=data, timeout=10) as answer:
+        request = urllib.request.Request(f"{ready['control_url']}{path}", data=data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
     def end(self) -> None:
@@ -128,3 +132,25 @@ class Gateway:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+
+class Order:
+    """A command that follows what it asks the running `up` for."""
+
+    def __init__(self, directory: Path, *words: str) -> None:
+        command = [str(COMMAND), *words, f"--state-dir={directory / 'state'}"]
+        self._words = " ".join(words)
+        self._output = directory / f"{words[0]}.out"
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+    def is_done(self) -> bool:
+        """Whether it has ended well; raises DemoError if it did otherwise."""
+        if self._process.poll():
+            raise DemoError(f"`discord-gateway {self._words}` failed:\n{self._output.read_text()}")
+        return self._process.returncode == 0
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()

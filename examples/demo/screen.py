@@ -114,7 +114,7 @@ class Screen:
         for row in self.view.status.get("shardRows", ()):
             latency = row["latencyMs"]
             table.add_row(
-                str(row["shardId"]),
+                f"{row['shardId']}/{row['shardCount']}",
                 Text(row["state"].replace("_", " "), style=_STATE_STYLES.get(row["state"], "red")),
                 str(row["guilds"]),
                 "" if latency is None else f"{latency:.1f} ms",

@@ -20,6 +20,7 @@ from shardpod.contract import environment
 
 from .control import ControlServer
 from .core.identify_ledger import IdentifyLedger
+from .core.leases import LeaseBook
 from .core.status_model import GatewayStatus
 from .core.world import GatewayInfo
 from .discord_api import DiscordApi, TokenRefusedError, bot_authorization
@@ -106,9 +107,14 @@ async def run_embedded(
     pods = LocalPods(directory.pods, directory.scratch, command, clock=clock, jitter=jitter)
     if fresh:
         pods = await _begin_anew(pods, directory, command, clock=clock, jitter=jitter)
-    ledger = IdentifyLedger(started_at=clock())
+    ledger, leases = IdentifyLedger(started_at=clock()), LeaseBook()
     control = ControlServer(
-        term=directory.next_term(), secret=directory.control_secret(), ledger=ledger, changed=changed, clock=clock
+        term=directory.next_term(),
+        secret=directory.control_secret(),
+        ledger=ledger,
+        leases=leases,
+        changed=changed,
+        clock=clock,
     )
     discord = _Discord(_discord_api(gateway, credentials))
     watch = GatewayBotWatch(discord, changed=changed.set, clock=clock, jitter=jitter)
@@ -119,6 +125,7 @@ async def run_embedded(
         pods=pods,
         control=control,
         ledger=ledger,
+        leases=leases,
         memory=directory,
         changed=changed,
         clock=clock,
@@ -141,7 +148,7 @@ async def run_embedded(
 
     async with (
         control.listening(directory.control_socket),
-        serving_status(directory.status_socket, lambda: _as_json(operator.status), restart),
+        serving_status(directory.status_socket, lambda: _as_json(operator.status), restart, operator),
     ):
         try:
             await _until(stop.asked, _work(operator, watch))

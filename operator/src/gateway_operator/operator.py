@@ -8,22 +8,26 @@ nothing. What must survive a restart (`Memory`) is stored before a pass acts on 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
 from shardpod.contract import Assignment
 
 from .control import PodHeard
-from .core.checkpoints import Checkpoints, another_session, with_reports
+from .core.checkpoints import another_session, of_live_sets, with_reports
 from .core.identify_ledger import IdentifyLedger
+from .core.leases import LeaseBook
 from .core.plan import plan
+from .core.reshard_order import ReshardAnswer, ReshardOrder, ReshardPreview, preview, take_order
 from .core.status import status
 from .core.status_model import Condition, ConditionStatus, GatewayStatus
-from .core.world import GatewayInfo, InstanceSeen, InstanceSpec, Plan, ShardSet, World
+from .core.world import InstanceSeen, Plan, ReshardRequest, World
 from .local.pods import PodProcess
 from .model import DiscordGateway
+from .resharding import Resharding
+from .seams import ControlChannel, GatewayBotAnswer, Memory, Pods
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -38,56 +42,6 @@ CHECKPOINT_INTERVAL = 5.0
 
 TELLING = 2.0
 """Seconds that connected pods get to hear that they end for good, before they are told to stop."""
-
-
-class Pods(Protocol):
-    """Where instances of pods run. The commands are repeated in every pass until the world is as planned."""
-
-    async def observe(self) -> Mapping[str, PodProcess]: ...
-
-    async def apply(self, spec: InstanceSpec) -> None: ...
-
-    async def stop(self, name: str) -> None: ...
-
-    async def remove(self, name: str) -> None: ...
-
-
-class ControlChannel(Protocol):
-    """What instances say, and what they are told."""
-
-    def pods(self) -> Mapping[str, PodHeard]: ...
-
-    def assign(self, assignments: Mapping[str, Assignment]) -> None: ...
-
-
-class Memory(Protocol):
-    """What the next operator has to know."""
-
-    def remembered_shard_set(self) -> ShardSet | None: ...
-
-    def remember_shard_set(self, active: ShardSet) -> None: ...
-
-    def remembered_checkpoints(self) -> Checkpoints: ...
-
-    def remember_checkpoints(self, checkpoints: Checkpoints) -> None: ...
-
-    def last_number(self) -> int: ...
-
-    def remember_last_number(self, number: int) -> None: ...
-
-    def restarts(self) -> int: ...
-
-    def remember_restarts(self, restarts: int) -> None: ...
-
-
-class GatewayBotAnswer(Protocol):
-    """The last answer of GET /gateway/bot, and what was wrong with the last attempt."""
-
-    @property
-    def info(self) -> GatewayInfo | None: ...
-
-    @property
-    def problem(self) -> str | None: ...
 
 
 class Operator:
@@ -106,6 +60,7 @@ class Operator:
         pods: Pods,
         control: ControlChannel,
         ledger: IdentifyLedger,
+        leases: LeaseBook,
         memory: Memory,
         changed: asyncio.Event,
         clock: Callable[[], float],
@@ -118,6 +73,7 @@ class Operator:
         self._pods = pods
         self._control = control
         self._ledger = ledger
+        self._leases = leases
         self._memory = memory
         self._changed = changed
         self._clock = clock
@@ -126,6 +82,8 @@ class Operator:
         self._last_number = memory.last_number()
         self._restarts = memory.restarts()
         self._checkpoints = self._stored_checkpoints = memory.remembered_checkpoints()
+        self._resharding = Resharding(memory, leases, now=clock(), wall_now=calendar().timestamp())
+        self._world = World(active=self._active)
         self._store_due = clock()
         self._assigned: Mapping[str, Assignment] = {}
 
@@ -146,7 +104,7 @@ class Operator:
         """One pass: everything is looked at once, then decided, then done."""
         now = self._clock()
         self._update_ledger()
-        world = await self._gather()
+        self._world = world = await self._gather()
         self._store_checkpoints(now)
         wanted = plan(self._gateway, world, now)
         self._remember(wanted)
@@ -164,6 +122,35 @@ class Operator:
         self._gateway, self._secrets_digest = gateway, secrets_digest
         self._changed.set()
         return self._restarts
+
+    def request_reshard(self, request: ReshardRequest) -> None:
+        """What a person wants of resharding from now on; stored at once, and begun in the next pass."""
+        self._resharding.ask(request)
+        self._changed.set()
+
+    def take(self, order: ReshardOrder) -> ReshardAnswer:
+        """An order to reshard, refused with the reason where it cannot be followed."""
+        request, answer = take_order(order, self._gateway.spec, self._known())
+        if request is not None:
+            self.request_reshard(request)
+        return answer
+
+    def preview(self, to: int | None) -> ReshardPreview:
+        """What a reshard would do, to so many shards or to the number that is wanted."""
+        return preview(self._gateway.spec, self._known(), to)
+
+    def _known(self) -> World:
+        """The world of the last pass, with what has been decided since."""
+        record = self._resharding.record
+        return replace(
+            self._world,
+            active=self._active,
+            reshard=record.reshard,
+            request=record.request,
+            aborted=record.aborted,
+            ledger=self._ledger.view(self._clock()),
+            wall_now=self._calendar().timestamp(),
+        )
 
     async def stop_pods(self, *, hurry: bool = False) -> None:
         """End every pod for good, waiting for each. Sessions and what waits are kept for the next start."""
@@ -204,6 +191,7 @@ class Operator:
     async def _gather(self) -> World:
         processes = await self._pods.observe()
         heard = self._note_reports()
+        record = self._resharding.record
         return World(
             info=self._discord.info,
             info_problem=self._discord.problem,
@@ -213,12 +201,24 @@ class Operator:
             secrets_digest=self._secrets_digest,
             restarts=self._restarts,
             last_number=self._last_number,
+            last_epoch=record.last_epoch,
+            last_handover=record.last_handover,
+            reshard=record.reshard,
+            request=record.request,
+            aborted=record.aborted,
+            lease=self._leases.view(),
+            ledger=self._ledger.view(self._clock()),
+            wall_now=self._calendar().timestamp(),
         )
 
     def _note_reports(self) -> Mapping[str, PodHeard]:
         heard = self._control.pods()
         in_order = sorted(heard.values(), key=lambda one: one.heard_at)
-        self._checkpoints = with_reports(self._checkpoints, (one.observed for one in in_order))
+        known = with_reports(self._checkpoints, (one.observed for one in in_order))
+        if self._active is not None:
+            # A shard set that is over must not be resumed by a later one of the same size.
+            known = of_live_sets(known, {self._active.shard_count} | self._resharding.shard_counts)
+        self._checkpoints = known
         return heard
 
     def _store_checkpoints(self, now: float, *, at_once: bool = False) -> None:
@@ -235,13 +235,21 @@ class Operator:
         self._stored_checkpoints, self._store_due = self._checkpoints, now + CHECKPOINT_INTERVAL
 
     def _remember(self, wanted: Plan) -> None:
-        """Before anything is started: no epoch and no number may be in use that the next operator would not know of."""
+        """Before anything is started: no epoch and no number may be in use that the next operator would not know of.
+
+        The sessions of a range that changes its owner come first: what its pods have settled is theirs by them. The
+        active set comes before the end of the reshard that made it, for that end is found again.
+        """
+        if self._resharding.commits(wanted):
+            self._memory.remember_checkpoints(self._checkpoints)
+            self._stored_checkpoints = self._checkpoints
         if wanted.active is not None and wanted.active != self._active:
             self._memory.remember_shard_set(wanted.active)
             self._active = wanted.active
         if wanted.last_number != self._last_number:
             self._memory.remember_last_number(wanted.last_number)
             self._last_number = wanted.last_number
+        self._resharding.remember(wanted)
 
     async def _carry_out(self, wanted: Plan) -> None:
         """Before one is removed, all are told what they are to do: none may wait for an instance that is gone."""

@@ -214,7 +214,9 @@ class Discord:
     def voice_state(self, session: Session, guild_id: int, request: Mapping[str, Any]) -> None:
         """Tell every session of the guild; only the one that asked, and joined a channel, gets a voice server."""
         self._voice.pop(guild_id, None)
-        self.publish(answers.voice_state(session, guild_id, request, APPLICATION_ID))
+        draft = answers.voice_state(session, guild_id, request, APPLICATION_ID)
+        self.guilds.bot_in_voice(guild_id, draft.d)
+        self.publish(draft)
         if request.get("channel_id") is not None:
             self._voice[guild_id] = session
             self.tell(session, answers.voice_server(guild_id, self.rng))

@@ -4,6 +4,7 @@ Ids are made in consecutive milliseconds, so that `(id >> 22) % shard_count` fil
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Mapping
 from random import Random
 
 from discord_simulator.entities import (
@@ -41,6 +42,7 @@ class Guilds:
         self.available_ids = list(self.ids)
         self.unavailable: set[int] = set()
         self.left: set[int] = set()
+        self._bot_in_voice: dict[int, dict[str, object]] = {}
 
     def next_id(self) -> int:
         """Make the id of one more guild; it is greater than all before."""
@@ -65,6 +67,7 @@ class Guilds:
             self.available_ids.remove(guild_id)
         self.unavailable.discard(guild_id)
         self.left.add(guild_id)
+        self._bot_in_voice.pop(guild_id, None)
 
     def set_available(self, guild_id: int, *, available: bool) -> None:
         if available:
@@ -73,6 +76,12 @@ class Guilds:
         else:
             self.unavailable.add(guild_id)
             self.available_ids.remove(guild_id)
+
+    def bot_in_voice(self, guild_id: int, voice_state: Mapping[str, object]) -> None:
+        """Note the bot's own voice state, which whoever asks for the guild later is told with it."""
+        self._bot_in_voice.pop(guild_id, None)
+        if voice_state["channel_id"] is not None:
+            self._bot_in_voice[guild_id] = {name: voice_state[name] for name in voice_state if name != "guild_id"}
 
     def of_shard(self, shard_id: int, shard_count: int) -> list[int]:
         return [guild_id for guild_id in self.ids if shard_of(guild_id, shard_count) == shard_id]
@@ -111,7 +120,7 @@ class Guilds:
                 thread(guild_id + 90, str(guild_id), owner_id, "a thread") | {"guild_id": str(guild_id)},
             ],
             "presences": [],
-            "voice_states": [],
+            "voice_states": [self._bot_in_voice[guild_id]] if guild_id in self._bot_in_voice else [],
             "stage_instances": [],
             "guild_scheduled_events": [],
             "soundboard_sounds": [],

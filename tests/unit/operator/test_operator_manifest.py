@@ -34,7 +34,10 @@ spec:
     compression: zlib-stream
   shards: 32
   sharding: {shardsPerPod: 8, spawnShardDelay: 1500ms, maxConcurrency: 4, firstShardId: 8, lastShardId: 23}
-  reshard: {auto: false, identifyReserve: 250}
+  reshard:
+    {auto: false, percentage: 70, basis: average, useOptimalLargeBotSharding: false, identifyReserve: 250,
+     abortAfter: 1h, settle: 0s, drainDelay: 500ms, maxSkew: 100ms, fenceTimeout: 30s, voice: wait,
+     window: {cron: "0 3 * * 1-5", duration: 90m}}
   delivery:
     sink:
       http: {url: "https://bot.example/events", authorizationSecretRef: {name: bot, key: s}, batch: {maxEvents: 50}}
@@ -87,8 +90,21 @@ def test_the_smallest_manifest_has_the_defaults_of_the_documentation():
     assert spec.delivery.events.include == spec.delivery.events.exclude == ()
 
 
-def test_reshard_auto_left_out_claims_nothing():
-    assert parse_manifest(MINIMAL).spec.reshard.auto is False
+def test_a_gateway_reshards_by_itself_unless_a_person_decides():
+    assert parse_manifest(MINIMAL).spec.reshards_by_itself
+    assert not parse_manifest(manifest_with("spec.reshard", {"auto": False})).spec.reshards_by_itself
+    assert not parse_manifest(manifest_with("spec.shards", 8)).spec.reshards_by_itself
+
+
+def test_the_defaults_of_a_reshard_are_those_of_the_documentation():
+    reshard = parse_manifest(MINIMAL).spec.reshard
+
+    assert (reshard.auto, reshard.percentage, reshard.basis) == (True, 80, "fullestShard")
+    assert reshard.use_optimal_large_bot_sharding
+    assert (reshard.abort_after, reshard.settle, reshard.drain_delay) == (1800, 5, 30)
+    assert (reshard.max_skew, reshard.fence_timeout, reshard.voice) == (5, 2, "rejoin")
+    assert not reshard.events
+    assert reshard.window is None
 
 
 def test_every_field_that_works_is_understood():
@@ -99,6 +115,10 @@ def test_every_field_that_works_is_understood():
     assert spec.intents_value == 1 | 512 | 4096
     assert spec.sharding.spawn_shard_delay == 1.5
     assert (spec.sharding.first_shard_id, spec.sharding.last_shard_id) == (8, 23)
+    assert (spec.reshard.percentage, spec.reshard.basis) == (70, "average")
+    assert (spec.reshard.settle, spec.reshard.max_skew, spec.reshard.fence_timeout) == (0, 0.1, 30)
+    assert spec.reshard.window is not None
+    assert (spec.reshard.window.cron, spec.reshard.window.duration) == ("0 3 * * 1-5", 5400)
     assert spec.delivery.timeout == 300
     assert spec.delivery.queue.max_bytes == 10**9
     assert spec.delivery.events.include == ("MESSAGE_CREATE",)
@@ -155,7 +175,11 @@ def test_a_presence_is_sent_with_the_null_that_discord_wants():
         ("spec.delivery.ordering", "channel", 'must be guild, shard or none, not the text "channel"'),
         ("spec.presence.status", "away", 'must be online, dnd, idle or invisible, not the text "away"'),
         ("spec.presence.afk", "no", 'must be true or false, not the text "no"'),
-        ("spec.reshard.auto", 0, "must be false, not 0"),
+        ("spec.reshard.auto", 0, "must be true or false, not 0"),
+        ("spec.reshard.basis", "fullest", 'must be fullestShard or average, not the text "fullest"'),
+        ("spec.reshard.voice", "leave", 'must be rejoin or wait, not the text "leave"'),
+        ("spec.reshard.percentage", 0, "must be a whole number from 1 to 100, not 0"),
+        ("spec.reshard.percentage", 101, "must be a whole number from 1 to 100, not 101"),
         # Durations, quantities.
         (
             "spec.delivery.timeout",
@@ -262,17 +286,6 @@ def test_a_mistake_inside_a_list_or_map_is_answered_with_its_place(path, value, 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("spec.reshard.auto", True),
-        ("spec.reshard.percentage", 80),
-        ("spec.reshard.basis", "average"),
-        ("spec.reshard.useOptimalLargeBotSharding", True),
-        ("spec.reshard.abortAfter", "30m"),
-        ("spec.reshard.settle", "5s"),
-        ("spec.reshard.drainDelay", "30s"),
-        ("spec.reshard.maxSkew", "5s"),
-        ("spec.reshard.fenceTimeout", "2s"),
-        ("spec.reshard.voice", "wait"),
-        ("spec.reshard.window", {}),
         ("spec.delivery.sink.websocket", {}),
         ("spec.delivery.sink.nats", {}),
         ("spec.delivery.sink.redis", {}),
@@ -286,6 +299,38 @@ def test_a_mistake_inside_a_list_or_map_is_answered_with_its_place(path, value, 
 )
 def test_what_does_not_work_yet_is_refused_when_given(path, value):
     assert problems_of(manifest_with(path, value)) == [(path, "not supported yet: leave it out")]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("abortAfter", "0s", "from 1s to 24h, such as 30m"),
+        ("abortAfter", "25h", "from 1s to 24h, such as 30m"),
+        ("settle", "61m", "at most 1h, such as 5s"),
+        ("drainDelay", "2h", "at most 1h, such as 30s"),
+        ("maxSkew", "99ms", "from 100ms to 60s, such as 5s"),
+        ("maxSkew", "61s", "from 100ms to 60s, such as 5s"),
+        ("fenceTimeout", "99ms", "from 100ms to 30s, such as 2s"),
+        ("fenceTimeout", "31s", "from 100ms to 30s, such as 2s"),
+    ],
+)
+def test_the_times_of_a_reshard_have_bounds(field, value, allowed):
+    message = f'must be a duration with its unit (ms, s, m or h), {allowed}, not the text "{value}"'
+    assert problems_of(manifest_with(f"spec.reshard.{field}", value)) == [(f"spec.reshard.{field}", message)]
+
+
+@pytest.mark.parametrize("cron", ["", "daily", "@daily", "0 3 * *", "0 0 3 * * *", "61 * * * *", "0 0 30 2 *", 3])
+def test_a_window_begins_on_dates_that_come(cron):
+    [(path, message)] = problems_of(manifest_with("spec.reshard.window", {"cron": cron, "duration": "2h"}))
+
+    assert path == "spec.reshard.window.cron"
+    assert message.startswith('must be a cron expression of five fields, in UTC, such as "0 3 * * 1-5", not ')
+
+
+def test_a_window_has_a_duration():
+    window = {"cron": "0 3 * * *"}
+
+    assert problems_of(manifest_with("spec.reshard.window", window)) == [("spec.reshard.window.duration", "is missing")]
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,31 @@ def test_the_first_and_the_last_shard_are_both_part_of_the_range(first, last):
     assert parse_manifest(data).spec.sharding.last_shard_id == last
 
 
+def part(*, auto: bool | None) -> dict[str, Any]:
+    data = copy.deepcopy(MINIMAL)
+    data["spec"] |= {"shards": 16, "sharding": {"lastShardId": 7}}
+    if auto is not None:
+        data["spec"]["reshard"] = {"auto": auto}
+    return data
+
+
+def test_who_holds_a_part_of_the_shards_is_not_resharded_by_itself():
+    assert problems_of(part(auto=True)) == [
+        (
+            "spec.reshard.auto",
+            (
+                "must be false where spec.sharding.firstShardId or lastShardId is given: the others hold shards as "
+                "well, and none can decide alone how many there are"
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize("auto", [None, False])
+def test_left_out_it_is_taken_for_false_there(auto):
+    assert not parse_manifest(part(auto=auto)).spec.reshards_by_itself
+
+
 def test_an_event_is_not_included_and_excluded_at_once():
     data = copy.deepcopy(MINIMAL)
     data["spec"]["delivery"]["events"] = {"include": ["MESSAGE_CREATE"], "exclude": ["TYPING_START", "MESSAGE_CREATE"]}

@@ -120,19 +120,16 @@ def test_a_new_recommendation_does_not_change_a_running_set():
     assert planned.not_done == ()
 
 
-def test_another_number_in_the_manifest_restarts_nothing_and_is_reported():
+def test_another_number_in_the_manifest_begins_a_reshard_and_restarts_nothing():
     active, instances = shard_set((0, 8), shard_count=9), running("mybot-e1-0-8")
 
     planned = plan(gateway(shards=18), World(info=INFO, active=active, instances=instances), NOW)
 
     assert planned.active == active
     assert names(planned) == ["mybot-e1-0-8"]
-    [not_done] = planned.not_done
-    assert not_done.reason == "ReshardNotSupported"
-    assert not_done.message.startswith(
-        "9 shards are running and spec.shards asks for 18: resharding is not supported yet, so nothing was changed. "
-    )
-    assert "discord-gateway up --fresh" in not_done.message
+    assert planned.reshard is not None
+    assert (planned.reshard.pending.epoch, planned.reshard.pending.shard_count) == (2, 18)
+    assert planned.not_done == ()
 
 
 def test_another_number_is_taken_where_no_session_and_no_event_is_left():

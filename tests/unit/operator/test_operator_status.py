@@ -120,6 +120,7 @@ def test_a_gateway_whose_shards_are_all_connected_is_ready():
     assert (made.shards, made.ready_shards, made.guilds) == (4, 4, 18)
     assert told(made, "Ready") == ("True", "AllShardsConnected")
     assert told(made, "Progressing") == ("False", "Complete")
+    assert told(made, "Resharding") == ("False", "NotResharding")
     assert told(made, "Degraded") == ("False", "NothingWrong")
     assert told(made, "IdentifyBudgetOK") == ("True", "BudgetLeft")
 
@@ -139,6 +140,8 @@ def test_the_status_is_shaped_as_the_resources():
             "ranges": [{"firstShardId": 0, "lastShardId": 1}, {"firstShardId": 2, "lastShardId": 3}],
             "ready": 4,
         },
+        "pending": None,
+        "reshard": None,
         "sessionStartLimit": {
             "total": 1000,
             "remaining": 990,
@@ -160,7 +163,14 @@ def test_each_shard_has_a_row():
 
     assert [row.shard_id for row in rows] == [0, 1, 2, 3]
     assert rows[0] == ShardRow(
-        shard_id=0, pod="mybot-e1-0-1", instance="mybot-e1-0-1.1", state="connected", guilds=5, latency_ms=42.1
+        shard_id=0,
+        shard_count=4,
+        epoch=1,
+        pod="mybot-e1-0-1",
+        instance="mybot-e1-0-1.1",
+        state="connected",
+        guilds=5,
+        latency_ms=42.1,
     )
     assert (rows[3].pod, rows[3].queue_events) == ("mybot-e1-2-3", 9)
 
@@ -184,6 +194,7 @@ def test_each_pod_has_a_row():
             name="mybot-e1-0-1",
             instance="mybot-e1-0-1.2",
             role="active",
+            epoch=1,
             range=RangeStatus(first_shard_id=0, last_shard_id=1),
             up_to_date=True,
             connected=False,
@@ -193,6 +204,7 @@ def test_each_pod_has_a_row():
             name="mybot-e1-2-3",
             instance="mybot-e1-2-3.1",
             role="active",
+            epoch=1,
             range=RangeStatus(first_shard_id=2, last_shard_id=3),
             up_to_date=True,
             connected=True,
@@ -379,14 +391,6 @@ def test_a_wall_clock_in_another_zone_gives_the_same_instant():
 
     assert made.session_start_limit is not None
     assert made.session_start_limit.reset_at == NOON + timedelta(hours=2)
-
-
-def test_a_reshard_that_is_asked_for_and_not_supported_is_reported():
-    made = status_of(ALL_CONNECTED, manifest=gateway(shards=8))
-
-    assert made.phase is Phase.RUNNING
-    assert told(made, "Progressing") == ("False", "ReshardNotSupported")
-    assert "resharding is not supported yet" in made.condition("Progressing").message
 
 
 @pytest.mark.parametrize(

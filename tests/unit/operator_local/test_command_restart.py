@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gateway_operator.command import main, restart
+from gateway_operator.command import following, main
 from gateway_operator.core.status_model import Condition, ConditionStatus, GatewayStatus, Phase, RolloutStatus
 from gateway_operator.local.state_directory import StateDirectory
 from gateway_operator.local.status_socket import RestartAnswer, serving_status
@@ -51,19 +51,11 @@ class Up:
 
 @pytest.fixture
 def up(state_path, serving_in_a_thread, monkeypatch):
-    monkeypatch.setattr(restart_module(), "POLL", 0.01)
+    monkeypatch.setattr(following, "POLL", 0.01)
     up, directory = Up(), StateDirectory(state_path / "mybot")
     directory.prepare()
     with serving_in_a_thread(lambda: serving_status(directory.status_socket, up.report, up.restart)):
         yield up
-
-
-def restart_module():
-    """The module, which the command of the same name hides."""
-    import sys  # noqa: PLC0415 -- for this alone
-
-    assert restart.name == "restart"
-    return sys.modules["gateway_operator.command.restart"]
 
 
 @pytest.fixture

@@ -14,8 +14,11 @@ from gateway_operator.core.status_model import (
     ConditionStatus,
     GatewayStatus,
     Phase,
+    RangeStatus,
+    ReshardStatus,
     SessionStartLimitStatus,
     ShardRow,
+    ShardSetStatus,
 )
 from gateway_operator.local.instance_record import InstanceRecord
 from gateway_operator.local.process_identity import ProcessIdentity
@@ -32,6 +35,7 @@ def condition(kind: str, status: ConditionStatus, reason: str = "Reason", messag
 FINE = (
     condition("Ready", ConditionStatus.TRUE, message="all ready"),
     condition("Progressing", ConditionStatus.FALSE, "Complete", "nothing to do"),
+    condition("Resharding", ConditionStatus.FALSE, "NotResharding", "as it should be"),
     condition("Degraded", ConditionStatus.FALSE, message="nothing wrong"),
     condition("IdentifyBudgetOK", ConditionStatus.TRUE, message="left"),
 )
@@ -107,9 +111,9 @@ def test_a_condition_that_is_not_fine_is_said_in_words(bad):
 def test_that_it_is_not_ready_is_left_out_when_another_condition_says_why():
     conditions = (
         condition("Ready", ConditionStatus.FALSE, message="not ready"),
-        FINE[1],
+        *FINE[1:3],
         condition("Degraded", ConditionStatus.TRUE, message="the bot is away"),
-        FINE[3],
+        FINE[4],
     )
 
     assert lines(build(conditions=conditions))[1:3] == ["  the bot is away", ""]
@@ -128,13 +132,91 @@ def test_wide_says_what_is_wrong_with_each_shard():
 
 
 def test_words_are_never_taken_for_markup():
-    conditions = (*FINE[:2], condition("Degraded", ConditionStatus.TRUE, message="[bold]failed[/x]"), FINE[3])
+    conditions = (*FINE[:3], condition("Degraded", ConditionStatus.TRUE, message="[bold]failed[/x]"), FINE[4])
 
     row = ShardRow(shard_id=0, pod="mybot-e1-0-0", state="disconnected", problem="[red]away[/y]")
     shown = lines(build(conditions=conditions, shard_rows=(row,)), wide=True)
 
     assert "  [bold]failed[/x]" in shown
     assert shown[-1].endswith("[red]away[/y]")
+
+
+# While a reshard runs.
+
+
+def resharding(**changes) -> ReshardStatus:
+    return ReshardStatus(
+        **{
+            "phase": "HandingOver",
+            "reason": "spec.shards is 4",
+            "from_": 2,
+            "to": 4,
+            "ranges": 8,
+            "handed_ranges": (RangeStatus(first_shard_id=0, last_shard_id=1),),
+            "started_at": NOW,
+            "eta": NOW + timedelta(minutes=2),
+            "progress": "5 of 8 ranges handed over",
+            "message": "all of it",
+            "waiting_for": "the bot is away",
+            **changes,
+        }
+    )
+
+
+def both_sets(**changes) -> GatewayStatus:
+    rows = [
+        ShardRow(shard_id=shard_id, shard_count=count, epoch=epoch, pod=f"mybot-e{epoch}-0-0", state="connected")
+        for epoch, count in ((1, 2), (2, 4))
+        for shard_id in range(count)
+    ]
+    conditions = (
+        FINE[0],
+        condition("Progressing", ConditionStatus.TRUE, "Resharding", "all of it"),
+        condition("Resharding", ConditionStatus.TRUE, "HandingOver", "all of it"),
+        *FINE[3:],
+    )
+    return build(
+        reshard=resharding(**changes),
+        conditions=conditions,
+        active=ShardSetStatus(epoch=1, shard_count=2, ranges=(), ready=2),
+        shard_rows=tuple(rows),
+    )
+
+
+def test_a_reshard_has_a_line_with_how_far_it_is_and_what_it_waits_for():
+    assert lines(both_sets())[:3] == [
+        "mybot: Running, 2 of 2 shards ready, 12,345 guilds, 968 of 1,000 identifies left (all again in 14 h)",
+        "  reshard 2 → 4: HandingOver, 5 of 8 ranges handed over, waiting: the bot is away, done in about 2 min",
+        "",
+    ]
+
+
+def test_a_reshard_that_waits_for_nothing_and_has_no_end_in_sight_says_neither():
+    shown = lines(both_sets(waiting_for=None, eta=None, paused=True))
+
+    assert shown[1] == "  reshard 2 → 4: HandingOver, 5 of 8 ranges handed over, paused"
+
+
+def test_the_rows_of_both_sets_say_of_how_many_shards_they_are():
+    shown = [line.split() for line in lines(both_sets())[3:]]
+
+    assert shown[0][:3] == ["SHARD", "OF", "STATE"]
+    assert [row[:3] for row in shown[1:]] == [
+        ["0", "2", "connected"],
+        ["1", "2", "connected"],
+        *([str(shard_id), "4", "connected"] for shard_id in range(4)),
+    ]
+
+
+def test_a_reshard_that_is_held_back_is_said_once():
+    held_back = (
+        FINE[0],
+        condition("Progressing", ConditionStatus.FALSE, "ReshardHeldBack", "tried again later"),
+        condition("Resharding", ConditionStatus.FALSE, "ReshardHeldBack", "tried again later"),
+        *FINE[3:],
+    )
+
+    assert lines(build(conditions=held_back))[1:3] == ["  tried again later", ""]
 
 
 # The command, against a status socket served as `up` serves it.

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from gateway_operator.control import ControlServer, server
 from gateway_operator.control.connection import CLOSE_REPLACED
 from gateway_operator.core.identify_ledger import Granted, Wait
+from gateway_operator.core.leases import LeaseBook
 from shardpod.contract import IdentifySent, Observed, PermitAnswer, PermitRequest, from_operator
 
 SECRET = "the-control-secret"
@@ -63,7 +64,7 @@ class Channel:
 @pytest.fixture
 async def channel(state_path, clock):
     ledger, changed = FakeLedger(), asyncio.Event()
-    control = ControlServer(term=3, secret=SECRET, ledger=ledger, changed=changed, clock=clock)
+    control = ControlServer(term=3, secret=SECRET, ledger=ledger, leases=LeaseBook(), changed=changed, clock=clock)
     path = state_path / "control.sock"
     async with control.listening(path):
         yield Channel(control, ledger, changed, str(path))
@@ -348,7 +349,9 @@ async def test_a_sent_identify_is_reported_to_the_ledger(channel, assigned_pod, 
 async def test_the_next_operator_listens_at_the_path_a_dead_one_left(channel, state_path, clock):
     left_over = state_path / "left-over.sock"
     (state_path / "control.sock").rename(left_over)
-    control = ControlServer(term=4, secret=SECRET, ledger=FakeLedger(), changed=asyncio.Event(), clock=clock)
+    control = ControlServer(
+        term=4, secret=SECRET, ledger=FakeLedger(), leases=LeaseBook(), changed=asyncio.Event(), clock=clock
+    )
 
     async with (
         control.listening(left_over),

@@ -15,6 +15,8 @@ from structlog.testing import capture_logs
 from gateway_operator.control import PodHeard
 from gateway_operator.core.checkpoints import Checkpoints
 from gateway_operator.core.identify_ledger import IdentifyLedger
+from gateway_operator.core.leases import LeaseBook
+from gateway_operator.core.reshard_record import ReshardRecord
 from gateway_operator.core.status_model import Phase
 from gateway_operator.core.world import GatewayInfo, InstanceSpec, PodSpec, ShardSet
 from gateway_operator.local.pods import PodProcess
@@ -51,6 +53,7 @@ class Surroundings:
         self.assigned: Mapping[str, Assignment] = {}
         self.remembered: ShardSet | None = None
         self.sessions: Checkpoints = {}
+        self.record = ReshardRecord()
         self.counters = {"number": 0, "restarts": 0}
         self.broken = False
 
@@ -93,6 +96,13 @@ class Surroundings:
         self.done.append("store")
         self.sessions = checkpoints
 
+    def remembered_reshard(self) -> ReshardRecord:
+        return self.record
+
+    def remember_reshard(self, record: ReshardRecord) -> None:
+        self.done.append("note")
+        self.record = record
+
     def last_number(self) -> int:
         return self.counters["number"]
 
@@ -130,6 +140,7 @@ def build(around, changed):
             pods=around,
             control=around,
             ledger=IdentifyLedger(started_at=START),
+            leases=LeaseBook(),
             memory=around,
             changed=changed,
             clock=asyncio.get_running_loop().time,
@@ -179,7 +190,7 @@ def connected(instance: str, *shards: int, session: str | None = None, seq: int 
 async def test_a_pass_remembers_the_shard_set_before_it_starts_pods_and_then_assigns(operator, around):
     await operator.reconcile()
 
-    assert around.done == ["observe", "remember", "count", f"apply {FIRST}", f"apply {SECOND}", "assign"]
+    assert around.done == ["observe", "remember", "count", "note", f"apply {FIRST}", f"apply {SECOND}", "assign"]
     assert around.remembered.shard_count == 3
     assert set(around.assigned) == {FIRST, SECOND}
 

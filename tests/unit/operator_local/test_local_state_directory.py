@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway_operator.core.world import ShardSet
+from gateway_operator.core.reshard_record import ReshardRecord
+from gateway_operator.core.world import Aborted, Reshard, ReshardPhase, ReshardRequest, ShardSet
 from gateway_operator.local.state_directory import (
     AlreadyRunningError,
     StateDirectory,
     StateDirectoryError,
     default_state_directory,
 )
-from shardpod.contract import Checkpoint, ShardRange
+from shardpod.contract import Checkpoint, Handover, ShardRange, Windows
 
 THREE_SHARDS = ShardSet(
     epoch=4,
@@ -150,6 +151,53 @@ def test_counters_are_remembered_and_one_that_cannot_be_read_goes_on_above_all_b
     (directory.path / "last-instance").write_text("forty-two")
 
     assert time.time() - 60 < directory.last_number() == directory.last_number()
+
+
+A_RESHARD = ReshardRecord(
+    reshard=Reshard(
+        pending=THREE_SHARDS,
+        phase=ReshardPhase.HANDING_OVER,
+        reason="spec.shards is 3",
+        started_at=1.5,
+        progressed_at=2.5,
+        handed=(ShardRange(first_shard_id=0, last_shard_id=1),),
+        handover=Handover(
+            number=7, range=ShardRange(first_shard_id=2, last_shard_id=2), from_epoch=3, to_epoch=4, step="go"
+        ),
+        last_handover=7,
+        windows=Windows(max_skew=0.5),
+        giving_back="a taker was lost",
+    ),
+    request=ReshardRequest(to=3, manifest_shards=None, paused=True),
+    last_epoch=4,
+    last_handover=7,
+    aborted=Aborted(9, 1.25, 9),
+)
+
+
+def test_all_of_a_reshard_is_remembered(directory):
+    assert directory.remembered_reshard() == ReshardRecord()
+
+    directory.remember_reshard(A_RESHARD)
+
+    assert directory.remembered_reshard() == A_RESHARD
+
+
+def test_beginning_anew_forgets_a_reshard(directory):
+    directory.remember_reshard(A_RESHARD)
+
+    assert directory.forget() == 1
+    assert directory.remembered_reshard() == ReshardRecord()
+
+
+@pytest.mark.parametrize("content", ["", '{"last_epoch": "x"}', '{"reshard": {"phase": "Dreaming"}}'])
+def test_a_reshard_that_cannot_be_read_is_set_aside(directory, content):
+    (directory.path / "reshard.json").write_text(content)
+
+    with capture_logs() as logs:
+        assert directory.remembered_reshard() == ReshardRecord()
+
+    assert Path(logs[0]["moved_to"]).read_text() == content
 
 
 def test_beginning_anew_deletes_sessions_and_events_and_keeps_the_counters(directory):

@@ -301,6 +301,40 @@ def test_the_end_of_a_session_ends_its_voice(world):
     assert joined["session_id"] == left["session_id"] == session.id
 
 
+def voice_states(outlet, guild_id):
+    created = [payload["d"] for payload in outlet.dispatched("GUILD_CREATE") if payload["d"]["id"] == guild_id]
+    return [(state["channel_id"], state["session_id"]) for state in created[-1]["voice_states"]]
+
+
+def test_a_session_that_comes_later_is_told_where_the_bot_is_in_voice(world):
+    here = world()
+    session, connection, _ = here.new_session()
+    guild_id, left = map(str, here.discord.guilds.ids[:2])
+    for guild in (guild_id, left):
+        here.send(connection, 4, {"guild_id": guild, "channel_id": "5"})
+    here.send(connection, 4, {"guild_id": left, "channel_id": None})
+
+    _, _, later = here.new_session()
+    assert voice_states(later, guild_id) == [("5", session.id)]
+    assert voice_states(later, left) == []
+
+
+def test_voice_that_another_session_has_taken_over_outlives_the_first(world):
+    here = world()
+    _, connection, _ = here.new_session()
+    taker, taking, outlet = here.new_session()
+    guild_id = str(here.discord.guilds.ids[0])
+    here.send(connection, 4, {"guild_id": guild_id, "channel_id": "5"})
+    here.send(taking, 4, {"guild_id": guild_id, "channel_id": "5"})
+
+    connection.lost(1000, here.now)
+
+    told = [payload["d"] for payload in outlet.dispatched("VOICE_STATE_UPDATE")]
+    assert told[-1]["session_id"] == taker.id
+    assert told[-1]["channel_id"] == "5"
+    assert len(outlet.dispatched("VOICE_SERVER_UPDATE")) == 1
+
+
 def test_all_members_of_a_large_guild_come_in_chunks_of_a_thousand(world):
     here = world(guild_members=2500)
     _, connection, outlet = here.new_session()

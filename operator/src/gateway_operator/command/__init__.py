@@ -5,6 +5,7 @@ from importlib.metadata import version
 import click
 
 from .dead_letters import dead_letters
+from .reshard import reshard
 from .restart import restart
 from .status import status
 from .up import up
@@ -26,6 +27,11 @@ After a change of the file, or an update of this program
   discord-gateway restart gateway.yaml
 
 \b
+Another number of shards, while events flow
+  discord-gateway reshard gateway.yaml --plan --to 32
+  discord-gateway reshard gateway.yaml --to 32
+
+\b
 Exit codes
   0  done
   1  not done in time, or failed in a way that is not foreseen
@@ -43,5 +49,6 @@ def main() -> None:
 main.add_command(up)
 main.add_command(status)
 main.add_command(restart)
+main.add_command(reshard)
 main.add_command(dead_letters)
 main.add_command(validate)

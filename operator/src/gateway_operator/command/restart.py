@@ -1,8 +1,6 @@
 """`discord-gateway restart`: has the running `up` read its file again and replace its pods without losing a session."""
 
 import asyncio
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,14 +12,11 @@ from gateway_operator.local.status_socket import (
     RestartAnswer,
     RestartRequest,
     ask_restart,
-    fetch_status,
 )
 
-from .errors import EXIT_NOT_DONE, GatewayNotRunningError, UserError
-from .running import FILE_OR_NAME, find_running, understood
-
-POLL = 0.5
-"""Seconds between two looks at how far it is."""
+from .errors import GatewayNotRunningError, UserError
+from .following import Step, follow
+from .running import FILE_OR_NAME, find_running
 
 WITHIN = 600.0
 """Seconds until waiting is given up by default; a pod takes some seconds, a hundred of them some minutes."""
@@ -30,7 +25,8 @@ _HELP = f"""Replace all pods of a running gateway, one after the other, by their
 
 The running `up` reads its file and its secrets again; if something is wrong with them, that is said here and nothing
 changes. Then each pod hands its sessions over to a new process: Discord notices a Resume, no shard identifies anew, no
-event is lost. A changed spec.sharding.shardsPerPod is applied in the same way; another spec.shards is not.
+event is lost. A changed spec.sharding.shardsPerPod is applied in the same way; another spec.shards begins a reshard,
+which goes on after the restart: see `discord-gateway reshard --help`.
 
 {FILE_OR_NAME}
 
@@ -68,7 +64,12 @@ def restart(*, file_or_name: str | None, state_dir: Path | None, wait: bool, tim
     if not wait:
         click.echo("the pods are being replaced, one after the other: see `discord-gateway status`")
         return
-    asyncio.run(_watch(directory, lambda status: _step(status, answer.restarts), timeout))
+    follow(
+        directory,
+        lambda status: _step(status, answer.restarts),
+        within=timeout,
+        afterwards="pods not yet replaced hold their shards as before",
+    )
 
 
 def _ask(directory: StateDirectory, request: RestartRequest) -> RestartAnswer:
@@ -78,40 +79,11 @@ def _ask(directory: StateDirectory, request: RestartRequest) -> RestartAnswer:
         raise GatewayNotRunningError(f"the running `up` did not take the request: {error}") from None
 
 
-async def _watch(directory: StateDirectory, step: Callable[[GatewayStatus], tuple[str, bool]], within: float) -> None:
-    """Say each step until the last; raises UserError at the deadline."""
-    said, deadline, status = "", time.monotonic() + within, None
-    while time.monotonic() < deadline:
-        # First the pause: the status of the moment may still be that of before.
-        await asyncio.sleep(POLL)
-        try:
-            text = await fetch_status(directory.status_socket)
-        except NotRunningError:
-            raise GatewayNotRunningError("`up` has ended before all pods were replaced") from None
-        if text is None:
-            continue
-        status = understood(text)
-        words, done = step(status)
-        if words != said:
-            click.echo(said := words)
-        if done:
-            return
-    why = status.condition("Degraded").message if status is not None else "it says nothing"
-    raise NotDoneError(
-        f"not done after {within:g} s ({said or 'nothing seen'}): {why}",
-        "it goes on: see `discord-gateway status -o wide`; pods not yet replaced hold their shards as before",
-    )
-
-
-class NotDoneError(UserError):
-    exit_code = EXIT_NOT_DONE
-
-
-def _step(status: GatewayStatus, restarts: int) -> tuple[str, bool]:
+def _step(status: GatewayStatus, restarts: int) -> Step:
     rollout = status.rollout
     if rollout is None or rollout.restarts < restarts:
-        return "waiting for the operator", False
+        return Step("waiting for the operator")
     if rollout.complete:
-        return f"done: all {rollout.pods} pods are replaced, {status.ready_shards} shards connected", True
+        return Step(f"done: all {rollout.pods} pods are replaced, {status.ready_shards} shards connected", done=True)
     leaving = f", {rollout.leaving} old still there" if rollout.leaving else ""
-    return f"{rollout.replaced} of {rollout.pods} pods are replaced{leaving}", False
+    return Step(f"{rollout.replaced} of {rollout.pods} pods are replaced{leaving}")

@@ -10,6 +10,8 @@ from rich.text import Text
 from gateway_operator.core.spoken import spoken_duration
 from gateway_operator.core.status_model import Condition, ConditionStatus, GatewayStatus, Phase, ShardRow
 
+from .reshard_words import reshard_line
+
 _PHASE_STYLES = {Phase.RUNNING: "green", Phase.FAILED: "red"}
 _STATE_STYLES = {"connected": "green", "refused": "red"}
 _UNSETTLED_STYLE = "yellow"
@@ -17,13 +19,16 @@ _UNSETTLED_STYLE = "yellow"
 
 def status_view(status: GatewayStatus, *, wide: bool, now: datetime) -> RenderableType:
     """The whole view of one gateway; `wide` adds to each shard what is wrong with it."""
-    words = [Text(f"  {message}", style=_UNSETTLED_STYLE) for message in _not_fine(status)]
+    reshard = () if status.reshard is None else (reshard_line(status.reshard, now),)
+    words = [Text(f"  {message}", style=_UNSETTLED_STYLE) for message in (*reshard, *_not_fine(status))]
     return Group(_summary(status, now), *words, Text(), _table(status.shard_rows, wide=wide))
 
 
 def _summary(status: GatewayStatus, now: datetime) -> Text:
+    epoch = status.active.epoch if status.active is not None else None
+    active = [row for row in status.shard_rows if epoch in (None, row.epoch)]
     parts = [
-        f"{status.ready_shards} of {len(status.shard_rows)} shards ready",
+        f"{status.ready_shards} of {len(active)} shards ready",
         f"{status.guilds:,} guilds",
         _identifies_left(status, now),
     ]
@@ -55,7 +60,10 @@ def _not_fine(status: GatewayStatus) -> Iterator[str]:
 def _is_fine(condition: Condition) -> bool:
     match condition.type:
         case "Progressing":
-            return condition.reason == "Complete"
+            # A reshard has a line of its own.
+            return condition.reason in ("Complete", "Resharding", "ReshardHeldBack")
+        case "Resharding":
+            return condition.reason != "ReshardHeldBack"
         case "Degraded":
             return condition.status is ConditionStatus.FALSE
         case _:
@@ -63,19 +71,23 @@ def _is_fine(condition: Condition) -> bool:
 
 
 def _table(rows: tuple[ShardRow, ...], *, wide: bool) -> Table:
+    """While a reshard runs there are rows of two sets, told apart by how many shards they have."""
+    two_sets = len({row.epoch for row in rows}) > 1
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("SHARD", "STATE", "GUILDS", "LATENCY", "POD QUEUE", "POD"):
-        numeric = title in ("SHARD", "GUILDS", "LATENCY", "POD QUEUE")
+    for title in ("SHARD", *(["OF"] if two_sets else []), "STATE", "GUILDS", "LATENCY", "POD QUEUE", "POD"):
+        numeric = title in ("SHARD", "OF", "GUILDS", "LATENCY", "POD QUEUE")
         table.add_column(title, justify="right" if numeric else "left", no_wrap=True)
     if wide:
         table.add_column("PROBLEM", overflow="fold")
     for row in rows:
-        table.add_row(*_cells(row, wide=wide))
+        table.add_row(*_cells(row, two_sets=two_sets, wide=wide))
     return table
 
 
-def _cells(row: ShardRow, *, wide: bool) -> Iterator[RenderableType]:
+def _cells(row: ShardRow, *, two_sets: bool, wide: bool) -> Iterator[RenderableType]:
     yield str(row.shard_id)
+    if two_sets:
+        yield str(row.shard_count)
     yield Text(row.state.replace("_", " "), style=_STATE_STYLES.get(row.state, _UNSETTLED_STYLE))
     yield f"{row.guilds:,}"
     yield "" if row.latency_ms is None else f"{row.latency_ms:.0f} ms"

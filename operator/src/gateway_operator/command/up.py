@@ -96,7 +96,7 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--fresh",
     is_flag=True,
-    help="Begin anew: forget the sessions and all events not yet delivered, such as for another number of shards.",
+    help="Begin anew: forget the sessions and all events not yet delivered.",
 )
 @click.option(
     "--log-format",

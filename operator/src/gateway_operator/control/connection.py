@@ -1,6 +1,7 @@
-"""One instance's connection: its reports come in, its assignment and the answers to its requests for permits go out.
+"""One instance's connection: its reports come in, its assignment and the answers to its requests go out.
 
-It decides nothing: whether a shard may identify is the ledger's business, what a pod has to do the planner's.
+It decides nothing: whether a shard may identify is the ledger's business, whether a range may be delivered the lease
+book's, what a pod has to do the planner's.
 A pod whose messages cannot be understood is disconnected with a reason and may dial again; it never harms
 the operator or the other pods.
 """
@@ -16,7 +17,17 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from gateway_operator.core.identify_ledger import Granted, Wait
-from shardpod.contract import Assignment, IdentifySent, Observed, PermitAnswer, PermitRequest, from_pod
+from gateway_operator.core.leases import Lease, NoLease
+from shardpod.contract import (
+    Assignment,
+    IdentifySent,
+    LeaseAnswer,
+    LeaseRequest,
+    Observed,
+    PermitAnswer,
+    PermitRequest,
+    from_pod,
+)
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -42,7 +53,8 @@ class NotUnderstoodError(Exception):
 class PodConnection:
     """Serves one connection until it ends. `instance` is None until the first report, which names it.
 
-    `heard` is called with each report, `assigned` for the numbered assignment of an instance, if it has one.
+    `heard` is called with each report, `assigned` for the numbered assignment of an instance, if it has one, `lease`
+    for whether an instance may deliver what it asks for.
     """
 
     def __init__(
@@ -53,6 +65,7 @@ class PodConnection:
         ledger: PermitLedger,
         assigned: Callable[[str], Assignment | None],
         heard: "Callable[[PodConnection, Observed], None]",
+        lease: Callable[[str, LeaseRequest], Lease | NoLease],
         clock: Callable[[], float],
     ) -> None:
         self.instance: str | None = None
@@ -61,6 +74,7 @@ class PodConnection:
         self._ledger = ledger
         self._assigned = assigned
         self._heard = heard
+        self._lease = lease
         self._clock = clock
         self._outbox: asyncio.Queue[Assignment] = asyncio.Queue()
         self._making_way: asyncio.Task[None] | None = None
@@ -115,6 +129,8 @@ class PodConnection:
                     self._heard(self, observed)
                 case PermitRequest() as request:
                     await self._socket.send(self._answer(request).model_dump_json())
+                case LeaseRequest() as request:
+                    await self._socket.send(self._answer_lease(request).model_dump_json())
 
     def _assignment(self) -> Assignment | None:
         return None if self.instance is None else self._assigned(self.instance)
@@ -132,6 +148,14 @@ class PodConnection:
             )
         return PermitAnswer(request=request.request, term=self._term, retry_in=answer.retry_in, reason=answer.reason)
 
+    def _answer_lease(self, request: LeaseRequest) -> LeaseAnswer:
+        if self.instance is None:
+            return LeaseAnswer(request=request.request, term=self._term, reason="nothing was reported yet")
+        answer = self._lease(self.instance, request)
+        if isinstance(answer, Lease):
+            return LeaseAnswer(request=request.request, term=self._term, lasts=answer.lasts)
+        return LeaseAnswer(request=request.request, term=self._term, reason=answer.reason)
+
     def _holds(self, request: PermitRequest) -> bool:
         """I4: an instance that is leaving must not spend identifies on shards that its successor is to hold."""
         assigned = self._assignment()
@@ -148,7 +172,7 @@ def instance_of(observed: Observed) -> str:
     return observed.instance or observed.pod
 
 
-async def receive(socket: ServerConnection) -> Observed | PermitRequest | IdentifySent:
+async def receive(socket: ServerConnection) -> Observed | PermitRequest | IdentifySent | LeaseRequest:
     """One message of the contract; raises NotUnderstoodError, or ConnectionClosed at the end."""
     frame = await socket.recv()
     if isinstance(frame, bytes):

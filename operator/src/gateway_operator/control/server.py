@@ -16,7 +16,8 @@ import structlog
 from websockets.asyncio.server import ServerConnection, unix_serve
 from websockets.http11 import Request, Response
 
-from shardpod.contract import Assignment, Observed, Role
+from gateway_operator.core.leases import Lease, LeaseBook, NoLease
+from shardpod.contract import Assignment, HandoverObserved, LeaseRequest, Observed, Role
 
 from .connection import PermitLedger, PodConnection, instance_of
 from .numbering import AssignmentNumbering
@@ -50,11 +51,19 @@ class ControlServer:
     """The control channel of one gateway under one `term`. It sets `changed` when a pod came, went or reported."""
 
     def __init__(
-        self, *, term: int, secret: str, ledger: PermitLedger, changed: asyncio.Event, clock: Callable[[], float]
+        self,
+        *,
+        term: int,
+        secret: str,
+        ledger: PermitLedger,
+        leases: LeaseBook,
+        changed: asyncio.Event,
+        clock: Callable[[], float],
     ) -> None:
         self._term = term
         self._authorization = f"Bearer {secret}".encode()
         self._ledger = ledger
+        self._leases = leases
         self._changed = changed
         self._clock = clock
         self._numbering = AssignmentNumbering(term)
@@ -110,12 +119,23 @@ class ControlServer:
             ledger=self._ledger,
             assigned=self._numbering.current,
             heard=self._note,
+            lease=self._lease,
             clock=self._clock,
         )
         try:
             await connection.run()
         finally:
             self._disconnected(connection)
+
+    def _lease(self, instance: str, request: LeaseRequest) -> Lease | NoLease:
+        return self._leases.ask(
+            instance, request.number, live=request.live, said=self._said_of_handover, now=self._clock()
+        )
+
+    def _said_of_handover(self, instance: str) -> HandoverObserved | None:
+        """Of an instance that is connected: what was said before may have ended with its process."""
+        heard = self._heard.get(instance)
+        return heard.observed.handover if heard is not None and heard.connected else None
 
     def _note(self, connection: PodConnection, observed: Observed) -> None:
         name = instance_of(observed)

@@ -1,6 +1,6 @@
 """Writes the instances' assignments out of the resource and the world."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gateway_operator.model import Delivery, DiscordGateway, Spec
 from shardpod.contract import (
@@ -9,58 +9,106 @@ from shardpod.contract import (
     DeliverySettings,
     DiscordSettings,
     HttpSinkSettings,
-    Ownership,
     Peer,
+    Windows,
 )
 
-from .holding import held
-from .world import InstanceSeen, PlannedInstance, ShardSet, World
+from .counterparts import counterparts
+from .holding import held, told_shard_count
+from .ownership import ownership
+from .reshard_concern import parties
+from .reshard_voice import announces, rejoins
+from .there import there_are
+from .world import InstanceSeen, InstanceSpec, PlannedInstance, Reshard, ShardSet, World
 
 Assignments = Mapping[str, Assignment]
 
 
-def assignments(gateway: DiscordGateway, active: ShardSet, run: Sequence[PlannedInstance], world: World) -> Assignments:
+def assignments(
+    gateway: DiscordGateway, active: ShardSet, reshard: Reshard | None, run: Sequence[PlannedInstance], world: World
+) -> Assignments:
     """What each instance has to do, by name; none while no gateway URL is known, neither Discord's nor the manifest's.
 
-    Instances of another epoch than the active one are told nothing: their sessions are not this shard set's.
+    Instances of a set that is neither active nor pending are told how to end, if they have said which it was.
     """
     gateway_url = gateway.spec.discord.gateway_url or (world.info.url if world.info else None)
     if gateway_url is None:
         return {}
-    there = [world.instances[one.spec.name] for one in run if one.spec.name in world.instances]
+    writer = _Writer(gateway.spec, active, reshard if reshard is not None and reshard.live else None, world, run)
     settings = gateway.spec.sharding, _discord(gateway.spec, gateway_url), _delivery(gateway.spec.delivery)
-    return {
-        one.spec.name: Assignment(
+    written = {}
+    for one in run:
+        shard_count = writer.shard_count(one.spec)
+        if shard_count is None:
+            continue
+        written[one.spec.name] = Assignment(
             term=0,
             n=0,
             gateway=gateway.metadata.name,
             pod=one.spec.pod.name,
             instance=one.spec.name,
-            epoch=active.epoch,
-            shard_count=active.shard_count,
+            epoch=one.spec.pod.epoch,
+            shard_count=shard_count,
             range=one.spec.pod.range,
             role=one.role,
-            ownership=Ownership(active_epoch=active.epoch, active_shard_count=active.shard_count),
-            checkpoints=_checkpoints(one, active, world),
-            peers=tuple(_peers(one, there)),
+            ownership=ownership(one.spec.pod.epoch, shard_count, active, writer.reshard),
+            windows=writer.windows,
+            handover=writer.reshard.handover if writer.reshard and one.spec.name in writer.parties else None,
+            counterparts=writer.counterparts.get(one.spec.name, ()),
+            rejoin_voice=writer.is_pending(one.spec) and writer.rejoins,
+            announce=writer.is_pending(one.spec) and writer.announces and one.role == "active",
+            checkpoints=writer.checkpoints(one, shard_count),
+            peers=tuple(writer.peers(one)),
             shards_per_worker=settings[0].shards_per_worker,
             max_workers=settings[0].max_workers,
             discord=settings[1],
             delivery=settings[2],
         )
-        for one in run
-        if one.spec.pod.epoch == active.epoch
-    }
+    return written
 
 
-def _peers(planned: PlannedInstance, there: Iterable[InstanceSeen]) -> Iterator[Peer]:
-    """Those older ones from whom shards of this range are to come; one without an address is waited for."""
-    if planned.role != "active":
-        return
-    mine = planned.spec
-    for other in there:
-        older = other.spec.number < mine.number and other.spec.overlaps(mine.pod)
-        if older and held(other) & set(mine.pod.shards):
+class _Writer:
+    """What the assignments of one pass share."""
+
+    def __init__(
+        self, spec: Spec, active: ShardSet, reshard: Reshard | None, world: World, run: Sequence[PlannedInstance]
+    ) -> None:
+        self.reshard = reshard
+        self.windows = (
+            Windows(max_skew=spec.reshard.max_skew, fence_timeout=spec.reshard.fence_timeout)
+            if reshard is None
+            else reshard.windows
+        )
+        self.rejoins = reshard is not None and rejoins(spec, reshard)
+        self.announces = reshard is not None and announces(spec, reshard)
+        self._world = world
+        self._active = active
+        there = [world.instances[one.spec.name] for one in run if one.spec.name in world.instances]
+        self.counterparts = counterparts(active, reshard, there)
+        givers, takers = parties(active, reshard, (one.spec for one in run))
+        self.parties = givers | takers
+        self._there = there_are(world.instances.values())
+
+    def is_pending(self, spec: InstanceSpec) -> bool:
+        return self.reshard is not None and spec.pod.epoch == self.reshard.pending.epoch
+
+    def shard_count(self, spec: InstanceSpec) -> int | None:
+        """Of the set that an instance belongs to; None where that is over, and it has not said what it was."""
+        if spec.pod.epoch == self._active.epoch:
+            return self._active.shard_count
+        if self.reshard is not None and spec.pod.epoch == self.reshard.pending.epoch:
+            return self.reshard.pending.shard_count
+        seen = self._world.instances.get(spec.name)
+        return None if seen is None else told_shard_count(seen)
+
+    def peers(self, planned: PlannedInstance) -> Iterator[Peer]:
+        """Those older ones from whom shards of this range are to come; one without an address is waited for."""
+        if planned.role != "active":
+            return
+        mine = planned.spec
+        for other in self._there.overlapping(mine.pod):
+            if other.spec.number >= mine.number or not held(other) & set(mine.pod.shards):
+                continue
             yield Peer(
                 pod=other.spec.pod.name,
                 instance=other.spec.name,
@@ -68,24 +116,25 @@ def _peers(planned: PlannedInstance, there: Iterable[InstanceSeen]) -> Iterator[
                 range=other.spec.pod.range,
             )
 
+    def checkpoints(self, planned: PlannedInstance, shard_count: int) -> tuple[Checkpoint, ...]:
+        """What shards resume from that nobody else may still hold (architecture, Takeover).
 
-def _checkpoints(planned: PlannedInstance, active: ShardSet, world: World) -> tuple[Checkpoint, ...]:
-    """What shards resume from that nobody else may still hold (architecture, Takeover).
-
-    A connected instance knows the sessions of its shards better than the operator does, but for those that have none
-    yet. Sending it its own reports would make every one of them a new assignment.
-    """
-    if planned.role != "active":
-        return ()
-    others = [held(one) for name, one in world.instances.items() if name != planned.spec.name]
-    known = _under_way(world.instances.get(planned.spec.name))
-    return tuple(
-        checkpoint
-        for shard_id in planned.spec.pod.shards
-        if (checkpoint := world.checkpoints.get((shard_id, active.shard_count))) is not None
-        and shard_id not in known
-        and not any(shard_id in held_elsewhere for held_elsewhere in others)
-    )
+        A connected instance knows the sessions of its shards better than the operator does, but for those that have
+        none yet. Sending it its own reports would make every one of them a new assignment.
+        """
+        if planned.role != "active":
+            return ()
+        kept = [shard_id for shard_id in planned.spec.pod.shards if (shard_id, shard_count) in self._world.checkpoints]
+        if not kept:
+            return ()
+        known = _under_way(self._world.instances.get(planned.spec.name))
+        others = [one for one in self._there.overlapping(planned.spec.pod) if one.spec.name != planned.spec.name]
+        elsewhere = {shard_id for other in others for shard_id in held(other)}
+        return tuple(
+            self._world.checkpoints[shard_id, shard_count]
+            for shard_id in kept
+            if shard_id not in known and shard_id not in elsewhere
+        )
 
 
 def _under_way(seen: InstanceSeen | None) -> set[int]:

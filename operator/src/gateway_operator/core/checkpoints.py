@@ -4,7 +4,7 @@ Only pods say what may be resumed; here it is kept, whatever becomes of them. A 
 away: the shard may be on its way back to the one it had.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from shardpod.contract import Checkpoint, Observed
 
@@ -29,6 +29,11 @@ def with_reports(known: Checkpoints, reports: Iterable[Observed]) -> Checkpoints
             if not same_session or before is None or told.seq > before.seq:
                 result[key] = told
     return result
+
+
+def of_live_sets(known: Checkpoints, shard_counts: Collection[int]) -> Checkpoints:
+    """Without the sessions of shard sets that are over."""
+    return {key: kept for key, kept in known.items() if key[1] in shard_counts}
 
 
 def another_session(before: Checkpoints, after: Checkpoints) -> bool:

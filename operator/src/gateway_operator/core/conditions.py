@@ -6,14 +6,18 @@ from datetime import datetime
 
 from .identify_ledger import BUCKET_INTERVAL, LedgerView
 from .spoken import spoken_duration
-from .status_model import Condition, ConditionStatus, RolloutStatus
+from .status_model import Condition, ConditionStatus, ReshardStatus, RolloutStatus
 from .troubles import Trouble
 from .world import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the conditions are made of. `wanted` and `ready` count shards; `resets` dates the budget's refill."""
+    """What the conditions are made of. `resets` dates the budget's refill.
+
+    `wanted` and `ready` count shards of the active set. `held_back`: why a reshard that is wanted does not begin;
+    `ending`: how many pods of former sets are still there.
+    """
 
     wanted: int
     ready: int
@@ -23,6 +27,9 @@ class Standing:
     now: float
     resets: datetime | None
     troubles: tuple[Trouble, ...]
+    reshard: ReshardStatus | None = None
+    held_back: str | None = None
+    ending: int = 0
 
     @property
     def complete(self) -> bool:
@@ -31,7 +38,11 @@ class Standing:
     @property
     def replacing(self) -> bool:
         """Whether a pod is being replaced, or waits for its turn."""
-        outdated = any(one.chosen and not one.up_to_date for one in self.plan.instances)
+        active = self.plan.active
+        outdated = any(
+            one.chosen and not one.up_to_date and active is not None and one.spec.pod.epoch == active.epoch
+            for one in self.plan.instances
+        )
         return self.wanted > 0 and (outdated or self.rollout.leaving > 0)
 
     @property
@@ -41,7 +52,13 @@ class Standing:
 
 def conditions(standing: Standing) -> tuple[Condition, ...]:
     """All of them, always in the same order."""
-    return (_ready(standing), _progressing(standing), _degraded(standing), _identify_budget_ok(standing))
+    return (
+        _ready(standing),
+        _progressing(standing),
+        _resharding(standing),
+        _degraded(standing),
+        _identify_budget_ok(standing),
+    )
 
 
 def _ready(standing: Standing) -> Condition:
@@ -56,18 +73,36 @@ def _ready(standing: Standing) -> Condition:
 
 
 def _progressing(standing: Standing) -> Condition:
-    if standing.complete and standing.replacing:
-        return _condition("Progressing", "ReplacingPods", _replacement(standing.rollout), holds=True)
-    if standing.complete and standing.plan.not_done:
-        reasons = standing.plan.not_done
-        return _condition("Progressing", reasons[0].reason, "; ".join(one.message for one in reasons), holds=False)
     if standing.complete:
-        return _condition("Progressing", "Complete", "nothing is left to do", holds=False)
+        return _progressing_while_connected(standing)
     if standing.refused:
         return _condition("Progressing", "Refused", "waiting for a person: see the condition Degraded", holds=False)
     if not standing.wanted:
         return _condition("Progressing", "WaitingForDiscord", "asking Discord how many shards there are", holds=True)
     return _condition("Progressing", "ShardsConnecting", _forecast(standing), holds=True)
+
+
+def _progressing_while_connected(standing: Standing) -> Condition:
+    if standing.replacing:
+        return _condition("Progressing", "ReplacingPods", _replacement(standing.rollout), holds=True)
+    if standing.reshard is not None:
+        return _condition("Progressing", "Resharding", standing.reshard.message, holds=True)
+    if standing.held_back is not None:
+        return _condition("Progressing", "ReshardHeldBack", standing.held_back, holds=False)
+    if standing.ending:
+        return _condition("Progressing", "FormerShardsEnding", _former(standing.ending), holds=True)
+    if reasons := standing.plan.not_done:
+        return _condition("Progressing", reasons[0].reason, "; ".join(one.message for one in reasons), holds=False)
+    return _condition("Progressing", "Complete", "nothing is left to do", holds=False)
+
+
+def _resharding(standing: Standing) -> Condition:
+    """Its reason is the phase, so that `kubectl wait` can wait for one."""
+    if standing.reshard is not None:
+        return _condition("Resharding", standing.reshard.phase, standing.reshard.message, holds=True)
+    if standing.held_back is not None:
+        return _condition("Resharding", "ReshardHeldBack", standing.held_back, holds=False)
+    return _condition("Resharding", "NotResharding", "the number of shards is as it should be", holds=False)
 
 
 def _degraded(standing: Standing) -> Condition:
@@ -113,6 +148,11 @@ def _count(standing: Standing) -> str:
 def _replacement(rollout: RolloutStatus) -> str:
     leaving = f", {rollout.leaving} old still hold something" if rollout.leaving else ""
     return f"pods are being replaced, one after the other: {rollout.replaced} of {rollout.pods} done{leaving}"
+
+
+def _former(pods: int) -> str:
+    which = "1 pod of it is" if pods == 1 else f"{pods} pods of it are"
+    return f"the shard set before this one is being closed: {which} still there"
 
 
 def _forecast(standing: Standing) -> str:

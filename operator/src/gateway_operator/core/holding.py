@@ -31,6 +31,14 @@ def settled(seen: InstanceSeen) -> bool:
     return taken >= set(seen.spec.pod.shards)
 
 
+def told_shard_count(seen: InstanceSeen) -> int | None:
+    """The size of its shard set as an instance said it; None before it was assigned anything."""
+    observed = seen.observed
+    if observed is None or observed.epoch != seen.spec.pod.epoch or observed.shard_count < 1:
+        return None
+    return observed.shard_count
+
+
 def _let_go(shard: ShardObserved, seen: InstanceSeen) -> bool:
     if shard.state == "awaiting_transfer":
         # It waited for its turn to take over and is now leaving itself: there is nothing it could give.

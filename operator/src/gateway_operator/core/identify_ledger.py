@@ -61,6 +61,12 @@ class LedgerView:
     reset_at: float
     max_concurrency: int
     waiting: int
+    seen_at: float = 0.0
+
+    @property
+    def resets_in(self) -> float:
+        """Seconds from when this was seen until the budget is refilled; infinite while that is not known."""
+        return self.reset_at - self.seen_at
 
     @property
     def budget_left(self) -> bool:
@@ -159,6 +165,7 @@ class IdentifyLedger:
             reset_at=self._budget.reset_at,
             max_concurrency=self._concurrency,
             waiting=len(self._queue),
+            seen_at=now,
         )
 
     def _held(self, place: Place, now: float) -> Granted | None:

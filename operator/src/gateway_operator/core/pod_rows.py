@@ -1,4 +1,4 @@
-"""One row an instance of a pod: its queue, what it has delivered, and its part in a replacement."""
+"""One row an instance of a pod, of either shard set: its queue, what it has delivered, its part in a replacement."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -24,6 +24,7 @@ def _row(one: PlannedInstance, observed: Observed, *, connected: bool) -> PodRow
         name=one.spec.pod.name,
         instance=one.spec.name,
         role=one.role,
+        epoch=one.spec.pod.epoch,
         range=RangeStatus(first_shard_id=held.first_shard_id, last_shard_id=held.last_shard_id),
         up_to_date=one.chosen and one.up_to_date,
         connected=connected,

@@ -31,7 +31,7 @@ _REFUSALS = {
     4011: Refusal(
         "ShardingRequired",
         "Discord requires more shards (4011), as one of them would hold more than 2,500 guilds. Raise spec.shards, or "
-        "leave it out to follow Discord, and begin anew with `discord-gateway up --fresh`",
+        "leave it out, so that shards are added as the guilds need them (spec.reshard.auto)",
     ),
     4012: Refusal(
         "ApiVersionRefused",

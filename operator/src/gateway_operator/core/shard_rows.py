@@ -6,7 +6,7 @@ from shardpod.contract import ShardObserved, ShardState
 
 from .refusals import explain_refusal
 from .status_model import ShardRow
-from .world import InstanceSeen, Plan, World
+from .world import InstanceSeen, Plan, ShardSet, World
 
 UNKNOWN = "unknown"
 
@@ -25,31 +25,48 @@ _NEARNESS: dict[ShardState, int] = {
 
 
 def shard_rows(plan: Plan, world: World, intents: int) -> Iterator[ShardRow]:
-    """Every shard that the plan wants, in order."""
+    """Every shard that the plan wants: of the active set and, while a reshard runs, of the pending one; in order."""
     known = _reported(plan, world)
     chosen = {one.spec.pod.name: world.instances.get(one.spec.name) for one in plan.instances if one.chosen}
-    for pod in plan.pods:
-        for shard_id in pod.shards:
-            if shard_id in known:
-                yield _row(*known[shard_id], intents)
-            else:
-                problem = _why_unknown(chosen.get(pod.name))
-                yield ShardRow(shard_id=shard_id, pod=pod.name, state=UNKNOWN, problem=problem)
+    for shard_set in _sets(plan):
+        for pod in plan.pods:
+            if pod.epoch != shard_set.epoch:
+                continue
+            for shard_id in pod.shards:
+                place = ShardRow(
+                    shard_id=shard_id,
+                    shard_count=shard_set.shard_count,
+                    epoch=shard_set.epoch,
+                    pod=pod.name,
+                    state=UNKNOWN,
+                )
+                if (shard_set.epoch, shard_id) in known:
+                    yield _reported_row(place, *known[shard_set.epoch, shard_id], intents)
+                else:
+                    yield place.model_copy(update={"problem": _why_unknown(chosen.get(pod.name))})
 
 
-def _reported(plan: Plan, world: World) -> dict[int, tuple[InstanceSeen, ShardObserved]]:
-    """Who holds each shard now: an instance that is not connected may have changed since it last spoke."""
-    best: dict[int, tuple[InstanceSeen, ShardObserved]] = {}
+def _sets(plan: Plan) -> Iterator[ShardSet]:
+    if plan.active is not None:
+        yield plan.active
+    if plan.reshard is not None:
+        yield plan.reshard.pending
+
+
+def _reported(plan: Plan, world: World) -> dict[tuple[int, int], tuple[InstanceSeen, ShardObserved]]:
+    """Who holds each shard now, by epoch and id: an instance that is not connected may have changed since it spoke."""
+    best: dict[tuple[int, int], tuple[InstanceSeen, ShardObserved]] = {}
     for one in sorted(plan.instances, key=lambda planned: not planned.chosen):
         seen = world.instances.get(one.spec.name)
-        if seen is None or not seen.connected or seen.observed is None or plan.active is None:
+        if seen is None or not seen.connected or seen.observed is None:
             continue
-        if seen.observed.epoch != plan.active.epoch:
+        epoch = seen.observed.epoch
+        if epoch != one.spec.pod.epoch:
             continue
         for shard in seen.observed.shards:
-            other = best.get(shard.shard_id)
+            other = best.get((epoch, shard.shard_id))
             if other is None or _NEARNESS[shard.state] < _NEARNESS[other[1].state]:
-                best[shard.shard_id] = (seen, shard)
+                best[epoch, shard.shard_id] = (seen, shard)
     return best
 
 
@@ -61,17 +78,18 @@ def _why_unknown(seen: InstanceSeen | None) -> str:
     return "its pod has not reported it yet"
 
 
-def _row(seen: InstanceSeen, shard: ShardObserved, intents: int) -> ShardRow:
-    return ShardRow(
-        shard_id=shard.shard_id,
-        pod=seen.spec.pod.name,
-        instance=seen.spec.name,
-        state=shard.state,
-        guilds=shard.guilds,
-        latency_ms=None if shard.latency is None else round(shard.latency * 1000, 1),
-        queue_events=seen.observed.queue.events if seen.observed else 0,
-        gap_seconds=None if shard.gap is None else round(shard.gap, 3),
-        problem=_problem(shard, intents),
+def _reported_row(place: ShardRow, seen: InstanceSeen, shard: ShardObserved, intents: int) -> ShardRow:
+    return place.model_copy(
+        update={
+            "pod": seen.spec.pod.name,
+            "instance": seen.spec.name,
+            "state": shard.state,
+            "guilds": shard.guilds,
+            "latency_ms": None if shard.latency is None else round(shard.latency * 1000, 1),
+            "queue_events": seen.observed.queue.events if seen.observed else 0,
+            "gap_seconds": None if shard.gap is None else round(shard.gap, 3),
+            "problem": _problem(shard, intents),
+        }
     )
 
 

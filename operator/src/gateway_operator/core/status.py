@@ -8,6 +8,8 @@ from gateway_operator.model import DiscordGateway
 from .conditions import Standing, conditions
 from .identify_ledger import LedgerView
 from .pod_rows import pod_rows
+from .reshard_status import reshard_status
+from .reshard_target import why_held_back
 from .shard_rows import shard_rows
 from .status_model import (
     GatewayStatus,
@@ -15,10 +17,11 @@ from .status_model import (
     RangeStatus,
     RolloutStatus,
     SessionStartLimitStatus,
+    ShardRow,
     ShardSetStatus,
 )
 from .troubles import troubles
-from .world import Plan, World
+from .world import Plan, ShardSet, World
 
 
 def status(
@@ -28,18 +31,23 @@ def status(
     rows = tuple(shard_rows(plan, world, gateway.spec.intents_value))
     pods = tuple(pod_rows(plan.instances, world.instances))
     rollout = _rollout(world, plan)
-    ready = sum(row.state == "connected" for row in rows)
+    active_rows = _of(plan.active, rows)
+    ready = _connected(active_rows)
+    pending = plan.reshard.pending if plan.reshard is not None else None
     resets = _date(ledger.reset_at, now, wall_now)
-    found = troubles(gateway, world, plan)
+    reshard = reshard_status(gateway, world, plan, connected=_connected(_of(pending, rows)))
     standing = Standing(
-        wanted=len(rows),
+        wanted=len(active_rows),
         ready=ready,
         plan=plan,
         rollout=rollout,
         ledger=ledger,
         now=now,
         resets=resets,
-        troubles=found,
+        troubles=troubles(gateway, world, plan),
+        reshard=reshard,
+        held_back=why_held_back(gateway.spec, world) if reshard is None else None,
+        ending=_ending(world, plan),
     )
     return GatewayStatus(
         name=gateway.metadata.name,
@@ -47,8 +55,10 @@ def status(
         conditions=conditions(standing),
         shards=plan.active.shard_count if plan.active else 0,
         ready_shards=ready,
-        guilds=sum(row.guilds for row in rows),
-        active=_active(plan, ready),
+        guilds=sum(row.guilds for row in active_rows),
+        active=_shard_set(plan.active, rows),
+        pending=_shard_set(pending, rows),
+        reshard=reshard,
         session_start_limit=_session_start_limit(ledger, resets),
         recommended_shards=world.info.recommended_shards if world.info else None,
         shard_rows=rows,
@@ -58,13 +68,38 @@ def status(
     )
 
 
+def _of(shard_set: ShardSet | None, rows: tuple[ShardRow, ...]) -> list[ShardRow]:
+    return [row for row in rows if shard_set is not None and row.epoch == shard_set.epoch]
+
+
+def _connected(rows: list[ShardRow]) -> int:
+    return sum(row.state == "connected" for row in rows)
+
+
 def _rollout(world: World, plan: Plan) -> RolloutStatus:
+    """Of the active set: the pending one's pods are made anew, and those of a former one end."""
+    epoch = plan.active.epoch if plan.active is not None else None
+    mine = [one for one in plan.instances if one.spec.pod.epoch == epoch]
+    removed = [one for one in _removed(world, plan) if one == epoch]
     return RolloutStatus(
         restarts=world.restarts,
-        pods=len(plan.pods),
-        replaced=sum(one.chosen and one.up_to_date and one.settled for one in plan.instances),
-        leaving=sum(not one.chosen for one in plan.instances) + len(plan.remove),
+        pods=sum(pod.epoch == epoch for pod in plan.pods),
+        replaced=sum(one.chosen and one.up_to_date and one.settled for one in mine),
+        leaving=sum(not one.chosen for one in mine) + len(removed),
     )
+
+
+def _ending(world: World, plan: Plan) -> int:
+    """Instances of sets that are neither active nor pending."""
+    pending = plan.reshard.pending if plan.reshard is not None else None
+    live = {one.epoch for one in (plan.active, pending) if one is not None}
+    there = [*(one.spec.pod.epoch for one in plan.instances), *_removed(world, plan)]
+    return sum(epoch not in live for epoch in there)
+
+
+def _removed(world: World, plan: Plan) -> list[int]:
+    """The epochs of the instances that hold nothing any more."""
+    return [world.instances[name].spec.pod.epoch for name in plan.remove if name in world.instances]
 
 
 def _phase(standing: Standing) -> Phase:
@@ -77,17 +112,17 @@ def _phase(standing: Standing) -> Phase:
     return Phase.RUNNING if standing.complete else Phase.CONNECTING
 
 
-def _active(plan: Plan, ready: int) -> ShardSetStatus | None:
-    if plan.active is None:
+def _shard_set(shard_set: ShardSet | None, rows: tuple[ShardRow, ...]) -> ShardSetStatus | None:
+    if shard_set is None:
         return None
     return ShardSetStatus(
-        epoch=plan.active.epoch,
-        shard_count=plan.active.shard_count,
+        epoch=shard_set.epoch,
+        shard_count=shard_set.shard_count,
         ranges=tuple(
             RangeStatus(first_shard_id=held.first_shard_id, last_shard_id=held.last_shard_id)
-            for held in plan.active.ranges
+            for held in shard_set.ranges
         ),
-        ready=ready,
+        ready=_connected(_of(shard_set, rows)),
     )
 
 

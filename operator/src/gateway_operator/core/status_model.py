@@ -7,7 +7,7 @@ shards would not fit into a resource.
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from shardpod.contract import Role
@@ -63,6 +63,28 @@ class ShardSetStatus(_Part):
     ready: int
 
 
+class ReshardStatus(_Part):
+    """The reshard that runs, or is wanted. `handed_ranges`: those of the `ranges` that the new set delivers already.
+
+    `reason`: why it was begun; `progress`: how far the phase is, in words; `waiting_for`: why it does not go on at the
+    moment; `message`: all of it in a sentence.
+    `eta` is absent while it cannot be told.
+    """
+
+    phase: str
+    reason: str
+    from_: int = Field(alias="from")
+    to: int
+    ranges: int
+    handed_ranges: tuple[RangeStatus, ...] = ()
+    started_at: datetime
+    eta: datetime | None = None
+    progress: str
+    message: str
+    waiting_for: str | None = None
+    paused: bool = False
+
+
 class SessionStartLimitStatus(_Part):
     """The identify budget; `reset_at` is absent until Discord has told when a new window ends."""
 
@@ -76,10 +98,13 @@ class ShardRow(_Part):
     """One shard as the status command lists it.
 
     `pod` and `instance` are what holds it now. `state` is a pod's word for it, or `unknown`; `queue_events` wait in
-    the whole pod; `gap_seconds`: how long nothing was read from Discord at the last interruption.
+    the whole pod; `gap_seconds`: how long nothing was read from Discord at the last interruption. `epoch` and
+    `shard_count` tell the sets apart while a reshard runs.
     """
 
     shard_id: int
+    shard_count: int = 0
+    epoch: int = 0
     pod: str
     instance: str | None = None
     state: str
@@ -93,12 +118,14 @@ class ShardRow(_Part):
 class PodRow(_Part):
     """One instance of a pod as it last reported itself. The numbers of events are since its start.
 
+    `epoch` tells of which shard set it is: while a reshard runs there are two, and the old one's end after it.
     While a pod is replaced there are two: one whose `role` is active, and one that is draining.
     """
 
     name: str
     instance: str
     role: Role
+    epoch: int = 0
     range: RangeStatus
     up_to_date: bool
     connected: bool
@@ -118,9 +145,10 @@ class PodRow(_Part):
 
 
 class RolloutStatus(_Part):
-    """How far all pods are of the wanted revision. `restarts` counts what `discord-gateway restart` asked for.
+    """How far all pods of the active set are of the wanted revision.
 
-    `replaced` of `pods` are of that revision and hold their shards; `leaving` instances still hold something.
+    `restarts` counts what `discord-gateway restart` asked for. `replaced` of `pods` are of that revision and hold their
+    shards; `leaving` instances still hold something.
     """
 
     restarts: int
@@ -136,6 +164,7 @@ class RolloutStatus(_Part):
 class GatewayStatus(_Part):
     """`shards` is the number of the whole set, also where this gateway holds a part of it only.
 
+    `ready_shards`, `guilds` and `phase` are the active set's; a reshard leaves them alone until the new set is it.
     `dead_letters` counts events that the bot refused too often; somebody has to look at them.
     """
 
@@ -146,6 +175,8 @@ class GatewayStatus(_Part):
     ready_shards: int
     guilds: int
     active: ShardSetStatus | None
+    pending: ShardSetStatus | None = None
+    reshard: ReshardStatus | None = None
     session_start_limit: SessionStartLimitStatus | None
     recommended_shards: int | None
     shard_rows: tuple[ShardRow, ...]

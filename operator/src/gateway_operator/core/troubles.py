@@ -9,7 +9,7 @@ from gateway_operator.model import DiscordGateway
 from shardpod.contract import Observed
 
 from .refusals import explain_refusal
-from .world import Plan, World
+from .world import InstanceSeen, Plan, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,40 @@ class Trouble:
 
 
 def troubles(gateway: DiscordGateway, world: World, plan: Plan) -> tuple[Trouble, ...]:
-    """What is wrong with the pods that should run, with the bot, and with Discord's REST API."""
-    names = [one.spec.name for one in plan.instances]
-    wanted = {name: world.instances[name] for name in names if name in world.instances}
-    heard = [one.observed for one in wanted.values() if one.connected and one.observed is not None]
+    """What is wrong with the pods of the active set, with the bot, and with Discord's REST API.
+
+    What is wrong with the pending set's pods keeps a reshard waiting and nothing else: see `pending_troubles`.
+    """
+    everyone = _wanted(world, plan, pending=False) | _wanted(world, plan, pending=True)
+    active = _wanted(world, plan, pending=False)
     return (
-        *_refusals(heard, gateway.spec.intents_value),
-        *(Trouble("PodFailing", f"{name}: {one.problem}") for name, one in wanted.items() if one.problem),
-        *_failing_spools(heard),
-        *_unreachable_bot(heard, gateway.spec.delivery.sink.http.url),
+        *_refusals(_heard(active), gateway.spec.intents_value),
+        *_failing_pods(active),
+        *_failing_spools(_heard(everyone)),
+        *_unreachable_bot(_heard(everyone), gateway.spec.delivery.sink.http.url),
         *_unreadable_info(world),
     )
+
+
+def pending_troubles(gateway: DiscordGateway, world: World, plan: Plan) -> tuple[Trouble, ...]:
+    """What is wrong with the pods of the set that is to take over."""
+    pending = _wanted(world, plan, pending=True)
+    return (*_refusals(_heard(pending), gateway.spec.intents_value), *_failing_pods(pending))
+
+
+def _wanted(world: World, plan: Plan, *, pending: bool) -> dict[str, InstanceSeen]:
+    """The instances that are there and should run, of the pending set or of the others."""
+    epoch = plan.reshard.pending.epoch if plan.reshard is not None else None
+    names = [one.spec.name for one in plan.instances if (one.spec.pod.epoch == epoch) is pending]
+    return {name: world.instances[name] for name in names if name in world.instances}
+
+
+def _heard(instances: dict[str, InstanceSeen]) -> list[Observed]:
+    return [one.observed for one in instances.values() if one.connected and one.observed is not None]
+
+
+def _failing_pods(instances: dict[str, InstanceSeen]) -> Iterator[Trouble]:
+    return (Trouble("PodFailing", f"{name}: {one.problem}") for name, one in instances.items() if one.problem)
 
 
 def _refusals(heard: list[Observed], intents: int) -> Iterator[Trouble]:

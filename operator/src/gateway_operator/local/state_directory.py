@@ -20,6 +20,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from gateway_operator.core.checkpoints import Checkpoints
+from gateway_operator.core.reshard_record import ReshardRecord
 from gateway_operator.core.world import ShardSet
 from shardpod.contract import Checkpoint
 
@@ -34,6 +35,7 @@ _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 _SHARD_SET = TypeAdapter(ShardSet)
 _CHECKPOINTS = TypeAdapter(tuple[Checkpoint, ...])
+_RESHARD = TypeAdapter(ReshardRecord)
 
 T = TypeVar("T")
 
@@ -68,6 +70,7 @@ class StateDirectory:
         self.simulator = self.path / "simulator"
         self._shard_set = self.path / "active-shard-set.json"
         self._checkpoints = self.path / "checkpoints.json"
+        self._reshard = self.path / "reshard.json"
 
     def prepare(self) -> None:
         """Make the directory; raises StateDirectoryError."""
@@ -139,12 +142,20 @@ class StateDirectory:
     def remember_checkpoints(self, checkpoints: Checkpoints) -> None:
         write_privately(self._checkpoints, _CHECKPOINTS.dump_json(tuple(checkpoints.values())).decode())
 
+    def remembered_reshard(self) -> ReshardRecord:
+        """The reshard of the last operator. A file that cannot be read is set aside."""
+        return _read(self._reshard, _RESHARD) or ReshardRecord()
+
+    def remember_reshard(self, record: ReshardRecord) -> None:
+        write_privately(self._reshard, _RESHARD.dump_json(record).decode())
+
     def forget(self) -> int:
         """Delete sessions, and events not delivered, so that the next start begins anew; how many files that were.
 
-        The counters stay: no number is ever given twice.
+        The instances' numbers go on: none is ever given twice.
         """
-        doomed = [path for path in (self._shard_set, self._checkpoints, *self.pods.glob("*.json")) if path.exists()]
+        kept = (self._shard_set, self._checkpoints, self._reshard, *self.pods.glob("*.json"))
+        doomed = [path for path in kept if path.exists()]
         doomed += [path for path in self.scratch.rglob("*") if path.is_file()]
         for path in doomed:
             path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """The DiscordGateway resource as users write it, and what is wrong with one."""
 
-from .gateway import API_VERSION, KIND, Delivery, DiscordGateway, SecretRef, Spec
+from .gateway import API_VERSION, KIND, MAX_SHARDS, Delivery, DiscordGateway, SecretRef, Spec
 from .intents import INTENTS, UnknownIntentError, intents_value, privileged_intents
 from .problems import ManifestError, Problem
 from .reading import load_manifest, parse_manifest
@@ -9,6 +9,7 @@ __all__ = [
     "API_VERSION",
     "INTENTS",
     "KIND",
+    "MAX_SHARDS",
     "Delivery",
     "DiscordGateway",
     "ManifestError",

@@ -16,6 +16,7 @@ from .kinds import (
     SAID,
     Allowed,
     Bytes,
+    CronExpression,
     EventType,
     Intent,
     Items,
@@ -25,7 +26,6 @@ from .kinds import (
     Text,
     Whole,
     duration,
-    refuse_later_choice,
 )
 from .urls import HttpUrl, Link, WebSocketUrl
 
@@ -156,22 +156,31 @@ class Sharding(_Part):
     """It can only slow identifies down: Discord's own limit holds whatever is written here."""
 
 
+class Window(_Part):
+    """When automatic reshards may begin: `duration` from each date on that `cron` names, in UTC."""
+
+    cron: CronExpression
+    duration: Annotated[float, *duration("from 1m to 168h, such as 2h", at_least=60, at_most=604_800)]
+
+
 class Reshard(_Part):
-    """Resharding does not work yet. Leaving `auto` out means false today, and will mean true when it works."""
+    """Left out, `auto` is true, but where the gateway holds a part of the shards: see `Spec.reshards_by_itself`."""
 
-    auto: Annotated[bool, Field(strict=True), Allowed("false"), refuse_later_choice(True)] = False
+    auto: Switch = True
+    percentage: Annotated[int, Whole(1, 100)] = 80
+    basis: Annotated[Literal["fullestShard", "average"], Allowed("fullestShard or average")] = "fullestShard"
+    use_optimal_large_bot_sharding: Switch = True
     identify_reserve: Annotated[int, Whole(0, 100_000)] = 100
+    abort_after: Annotated[float, *duration("from 1s to 24h, such as 30m", at_least=1, at_most=86_400)] = 1800.0
+    settle: Annotated[float, *duration("at most 1h, such as 5s", at_least=0, at_most=3600)] = 5.0
+    drain_delay: Annotated[float, *duration("at most 1h, such as 30s", at_least=0, at_most=3600)] = 30.0
+    max_skew: Annotated[float, *duration("from 100ms to 60s, such as 5s", at_least=0.1, at_most=60)] = 5.0
+    fence_timeout: Annotated[float, *duration("from 100ms to 30s, such as 2s", at_least=0.1, at_most=30)] = 2.0
+    voice: Annotated[Literal["rejoin", "wait"], Allowed("rejoin or wait")] = "rejoin"
+    events: Switch = False
+    """Whether the bot is told by an event of ours that another shard set delivers."""
 
-    percentage: NotYet = None
-    basis: NotYet = None
-    use_optimal_large_bot_sharding: NotYet = None
-    abort_after: NotYet = None
-    settle: NotYet = None
-    drain_delay: NotYet = None
-    max_skew: NotYet = None
-    fence_timeout: NotYet = None
-    voice: NotYet = None
-    window: NotYet = None
+    window: Window | None = None
 
 
 class Batch(_Part):
@@ -246,6 +255,16 @@ class Spec(_Part):
     def intents_value(self) -> int:
         """All intents or'ed together, as Identify takes them."""
         return intents_value(self.intents)
+
+    @property
+    def is_a_part(self) -> bool:
+        """Whether other gateways hold further shards of the same set."""
+        return self.sharding.first_shard_id is not None or self.sharding.last_shard_id is not None
+
+    @property
+    def reshards_by_itself(self) -> bool:
+        """A number of shards that is given is kept; and of a set that others hold a part of, nobody decides alone."""
+        return self.reshard.auto and self.shards is None and not self.is_a_part
 
 
 class DiscordGateway(_Part):

@@ -5,8 +5,10 @@ that `reading.py` need not know the kinds.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn, TypeVar
 
+from cronsim import CronSim, CronSimError
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -22,6 +24,10 @@ SAID = "said"
 
 MAX_EVENT_TYPES = 256
 """Discord documents about 80 event types; the bound keeps the rules that walk the lists cheap on a cluster."""
+
+
+CRON_FIELDS = 5
+"""Minute, hour, day of month, month, day of week: with seconds it would have six."""
 
 
 class Allowed:
@@ -70,6 +76,18 @@ def _none_or_from(smallest: int) -> Callable[[object], int]:
     return check
 
 
+def _known_cron(value: object) -> object:
+    """A date that never comes, such as the 31st of February, is a mistake as well."""
+    if isinstance(value, str) and len(value.split()) == CRON_FIELDS:
+        try:
+            next(CronSim(value, datetime(2026, 1, 1, tzinfo=UTC)))
+        except (CronSimError, StopIteration):
+            pass
+        else:
+            return value
+    raise ValueError("not a cron expression")
+
+
 def _known_intent(value: object) -> object:
     if isinstance(value, str):
         try:
@@ -89,17 +107,6 @@ def _known_intent(value: object) -> object:
 
 def _refuse(_value: object) -> NoReturn:
     raise PydanticCustomError(NOT_SUPPORTED_YET, "not supported yet")
-
-
-def refuse_later_choice(*later: object) -> BeforeValidator:
-    """Refuses values of a field that will be allowed one day."""
-
-    def check(value: object) -> object:
-        if value in later:
-            _refuse(value)
-        return value
-
-    return BeforeValidator(check)
 
 
 NotYet = Annotated[Any, BeforeValidator(_refuse)]
@@ -122,6 +129,12 @@ SpoolBytes = Annotated[
     Allowed("0, or a number of bytes from 1Mi to 1Ti, such as 2Gi"),
 ]
 Intent = Annotated[Annotated[str, Field(max_length=64)] | int, BeforeValidator(_known_intent)]
+CronExpression = Annotated[
+    str,
+    Field(strict=True, max_length=128),
+    BeforeValidator(_known_cron),
+    Allowed('a cron expression of five fields, in UTC, such as "0 3 * * 1-5"'),
+]
 EventType = Annotated[
     str,
     Field(strict=True, max_length=64, pattern=r"^[A-Z][A-Z0-9_]*$"),

@@ -9,6 +9,7 @@ from .problems import Problem
 def broken_rules(spec: Spec) -> Iterator[Problem]:
     """Everything in `spec` that does not go together."""
     yield from _part_of_the_set(spec)
+    yield from _part_that_reshards(spec)
     yield from _included_and_excluded(spec.delivery.events)
     yield from _shed_though_never_queued(spec.delivery)
 
@@ -31,6 +32,17 @@ def _part_of_the_set(spec: Spec) -> Iterator[Problem]:
             "spec.sharding.lastShardId",
             f"is {last}, before firstShardId, which is {first}; both are part of the range",
             f"a whole number from {first} on",
+        )
+
+
+def _part_that_reshards(spec: Spec) -> Iterator[Problem]:
+    """Who wrote it expects something else than what happens; left out, it is taken for false."""
+    if spec.is_a_part and spec.reshard.auto and "auto" in spec.reshard.model_fields_set:
+        yield Problem(
+            "spec.reshard.auto",
+            "must be false where spec.sharding.firstShardId or lastShardId is given: the others hold shards as well, "
+            "and none can decide alone how many there are",
+            "false",
         )
 
 

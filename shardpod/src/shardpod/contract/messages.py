@@ -1,8 +1,8 @@
 """What the operator and a shard pod say to each other: state, not orders.
 
 The operator sends a pod its whole `Assignment`, the pod reports its whole `Observed`; either side may restart
-and the next exchange puts all right. The only request is for a permit to identify. Each message travels as one
-JSON text frame, told apart by `kind`.
+and the next exchange puts all right. The only requests are for a permit to identify, and for a lease to deliver what is
+being handed over. Each message travels as one JSON text frame, told apart by `kind`.
 
 Unknown fields are ignored, so that an older pod works with a newer operator; a field is never renamed, only
 added with a default. Times are seconds, ages are counted by the reporting side: the two clocks are never compared.
@@ -50,6 +50,52 @@ class Ownership(_Message):
     pending_epoch: int | None = None
     pending_shard_count: int | None = None
     handed: tuple[ShardRange, ...] = ()
+
+
+class Windows(_Message):
+    """What all windows of a handover follow from, in seconds (docs/resharding.md).
+
+    `max_skew`: the longest by which two healthy sessions may differ. `fence_timeout`: the longest that a fence may
+    take.
+    """
+
+    max_skew: float = Field(default=5.0, gt=0)
+    fence_timeout: float = Field(default=2.0, gt=0)
+
+    @property
+    def ring(self) -> float:
+        """For how long the payload of an event is kept that the other set is to deliver."""
+        return self.max_skew + self.fence_timeout
+
+    @property
+    def tail(self) -> float:
+        """How far back a giver tells what it received."""
+        return self.ring + 3 * self.max_skew + 2 * self.fence_timeout
+
+    @property
+    def history(self) -> float:
+        """How far back a taker remembers what it received."""
+        return self.tail + self.max_skew + self.fence_timeout
+
+    @property
+    def lease(self) -> float:
+        """How long a taker may deliver, from its asking."""
+        return 2 * self.fence_timeout
+
+
+class Handover(_Message):
+    """The one range, in shards of the pending set, that is on its way from one epoch to the other.
+
+    `rehearse`: compare what both sets saw, nothing changes hands. `go`: those of `from_epoch` fence the range and hold
+    what follows; those of `to_epoch` ask for a lease, and go live when they have it. It ends with an assignment in
+    which it is no more: the range is then whose `Ownership.handed` says it is.
+    """
+
+    number: int
+    range: ShardRange
+    from_epoch: int
+    to_epoch: int
+    step: Literal["rehearse", "go"]
 
 
 class Peer(_Message):
@@ -103,7 +149,10 @@ class Assignment(_Message):
     """All that one instance of a pod has to do, numbered (term, n); a lower term is ignored.
 
     `role`: `active` holds its range, taking from `peers` what they hold; `draining` keeps its sessions until a
-    successor takes them; `ending` has no successor, and closes its sessions resumably when it is told to stop.
+    successor takes them; `ending` has no successor, and closes its sessions resumably when it is told to stop. While a
+    reshard runs, `counterparts` are the instances of the other epoch that hold sessions of this one's guilds.
+    `rejoin_voice`: the pending set delivers everything, and is to bring the bot's voice over to its sessions;
+    `announce`: and to tell the bot that it does.
     """
 
     kind: Literal["assignment"] = "assignment"
@@ -118,6 +167,11 @@ class Assignment(_Message):
     range: ShardRange
     role: Role
     ownership: Ownership
+    windows: Windows = Windows()
+    handover: Handover | None = None
+    counterparts: tuple[Peer, ...] = ()
+    rejoin_voice: bool = False
+    announce: bool = False
     checkpoints: tuple[Checkpoint, ...] = ()
     peers: tuple[Peer, ...] = ()
     shards_per_worker: int = 8
@@ -143,7 +197,8 @@ class ShardObserved(_Message):
     """One shard as its pod sees it. `checkpoint_local`: acknowledged or spooled; `checkpoint_remote`: acknowledged.
 
     `released`: given to a successor; `backlog`: events that the successor has still to fetch. `gap`: seconds for which
-    nothing was read from Discord at the last interruption, None before the first.
+    nothing was read from Discord at the last interruption, None before the first. `calm_for`: seconds for which it has
+    been connected without one, None while it is not.
     """
 
     shard_id: int
@@ -159,8 +214,38 @@ class ShardObserved(_Message):
     checkpoint_remote: Checkpoint | None = None
     backlog: int = 0
     gap: float | None = None
+    calm_for: float | None = None
     close_code: int | None = None
     problem: str | None = None
+
+
+HandoverState = Literal[
+    "fencing",
+    "fenced",
+    "undone",
+    "lost",
+    "rehearsing",
+    "rehearsed",
+    "waiting",
+    "live",
+    "expired",
+    "settled",
+]
+
+
+class HandoverObserved(_Message):
+    """How far an instance is with the handover of its assignment; `reason` says why it is no further.
+
+    A giver is `fencing` until the bot has acknowledged all that it had taken, then `fenced`; `undone`: that took too
+    long, and it delivers again. A taker is `rehearsing` until both sets agree, then `rehearsed`; `waiting` for its
+    lease, `live`, and `settled` when all it had kept is acknowledged and stored; `expired`: its lease ran out, and it
+    holds. `lost`: it was started again in the middle; a giver then holds all of the range, a taker never goes live.
+    """
+
+    number: int
+    role: Literal["giver", "taker"]
+    state: HandoverState
+    reason: str | None = None
 
 
 class QueueObserved(_Message):
@@ -200,7 +285,14 @@ class Counters(_Message):
 
 
 class Observed(_Message):
-    """All that one pod knows of itself. `term`, `n`: the assignment in force; 0, 0 before the first."""
+    """All that one pod knows of itself. `term`, `n`: the assignment in force; 0, 0 before the first.
+
+    `watching_for`: seconds for which all its workers have remembered what they saw, as a handover needs it; None when
+    no reshard runs. `loop_lag`: seconds that the slowest worker's loop was late at most in the last seconds.
+
+    `voice`: in how many guilds the bot's voice hangs on a session that is not this pod's, as far as it was told; None
+    but for a pending set. `voice_to_rejoin`: those of them still to be brought over, None until the assignment says so.
+    """
 
     kind: Literal["observed"] = "observed"
     version: int = CONTRACT_VERSION
@@ -221,6 +313,11 @@ class Observed(_Message):
     spool: SpoolObserved = SpoolObserved()
     dead_letters: int = 0
     sink: SinkObserved | None = None
+    handover: HandoverObserved | None = None
+    watching_for: float | None = None
+    loop_lag: float = 0.0
+    voice: int | None = None
+    voice_to_rejoin: int | None = None
     counters: Counters = Counters()
 
 
@@ -256,14 +353,33 @@ class IdentifySent(_Message):
     shard_id: int
 
 
+class LeaseRequest(_Message):
+    """A taker asks leave to deliver the range of handover `number`; `live`: it had leave before."""
+
+    kind: Literal["lease_request"] = "lease_request"
+    request: int
+    number: int
+    live: bool = False
+
+
+class LeaseAnswer(_Message):
+    """Granted: deliver for `lasts` seconds from the *asking*. Without it ask again soon; `reason` says why."""
+
+    kind: Literal["lease_answer"] = "lease_answer"
+    request: int
+    term: int
+    lasts: float | None = None
+    reason: str | None = None
+
+
 class NotLeader(_Message):
     """The control service's replica that answered does not lead: try another address."""
 
     kind: Literal["not_leader"] = "not_leader"
 
 
-FromPod = Annotated[Observed | PermitRequest | IdentifySent, Field(discriminator="kind")]
-FromOperator = Annotated[Assignment | PermitAnswer | NotLeader, Field(discriminator="kind")]
+FromPod = Annotated[Observed | PermitRequest | IdentifySent | LeaseRequest, Field(discriminator="kind")]
+FromOperator = Annotated[Assignment | PermitAnswer | LeaseAnswer | NotLeader, Field(discriminator="kind")]
 
-from_pod: TypeAdapter[Observed | PermitRequest | IdentifySent] = TypeAdapter(FromPod)
-from_operator: TypeAdapter[Assignment | PermitAnswer | NotLeader] = TypeAdapter(FromOperator)
+from_pod: TypeAdapter[Observed | PermitRequest | IdentifySent | LeaseRequest] = TypeAdapter(FromPod)
+from_operator: TypeAdapter[Assignment | PermitAnswer | LeaseAnswer | NotLeader] = TypeAdapter(FromOperator)

@@ -28,7 +28,10 @@ Bury = Callable[[Event, str, int], None]
 
 
 class Delivery:
-    """Keeps at most `senders` batches under way until closed. `notify` has to be called when a lane became ready."""
+    """Keeps at most `senders` batches under way until closed. `notify` has to be called when a lane became ready.
+
+    `before_sending` is called first whenever something may be sent: a process that stood still has timers to catch up.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Delivery:
         max_attempts: int = 10,
     ) -> None:
         self.delivered = 0
+        self.before_sending: Callable[[], None] | None = None
         self._queue = queue
         self._sink = sink
         self._health = health
@@ -70,6 +74,8 @@ class Delivery:
         # A sink may be done within `submit`: then the loop below goes on, and must not be entered again from inside.
         if self._sending or self._closed:
             return
+        if self.before_sending is not None:
+            self.before_sending()
         self._sending = True
         while self._free and self._queue.has_ready and not self._health.down:
             self._send()

@@ -49,7 +49,7 @@ class RequestWriter:
         encoding, body = self._encoded(b'{"shardId":%d,"data":%b}' % (event.shard_id, event.raw))
         return (
             b"%b\r\nIdempotency-Key: %b:%d\r\nX-Gateway-Shard: %d/%d\r\n"
-            b"X-Gateway-Attempt: %d\r\n%bContent-Length: %d\r\n\r\n%b"
+            b"X-Gateway-Attempt: %d\r\n%b%bContent-Length: %d\r\n\r\n%b"
         ) % (
             self._head,
             event.session_id.encode(),
@@ -57,6 +57,7 @@ class RequestWriter:
             event.shard_id,
             self._shard_count,
             attempt,
+            b"X-Gateway-Event: %b\r\n" % event.content.encode() if event.content else b"",
             encoding,
             len(body),
             body,
@@ -64,8 +65,14 @@ class RequestWriter:
 
     def _batch(self, events: Sequence[Event], attempt: int) -> bytes:
         items = [
-            b'{"key":"%b:%d","shardId":%d,"data":%b}'
-            % (event.session_id.encode(), event.seq, event.shard_id, event.raw)
+            b'{"key":"%b:%d",%b"shardId":%d,"data":%b}'
+            % (
+                event.session_id.encode(),
+                event.seq,
+                b'"event":"%b",' % event.content.encode() if event.content else b"",
+                event.shard_id,
+                event.raw,
+            )
             for event in events
         ]
         encoding, body = self._encoded(b"[%b]" % b",".join(items))

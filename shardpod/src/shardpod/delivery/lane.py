@@ -16,7 +16,7 @@ class Lane(msgspec.Struct, eq=False):
 
     `live` of them have not been dropped. `attempts` counts failures since the last success, `strikes` those of them
     that say something against its first event; `seen` is the sink's count of successes at the last of these.
-    `backlogged`: it has fallen behind, and gives way to others.
+    `backlogged`: it has fallen behind, and gives way to others. `stopped`: nothing is taken from it for the time being.
     """
 
     key: LaneKey
@@ -28,6 +28,7 @@ class Lane(msgspec.Struct, eq=False):
     strikes: int = 0
     seen: int = 0
     backlogged: bool = False
+    stopped: bool = False
 
 
 class Batch(msgspec.Struct, eq=False):

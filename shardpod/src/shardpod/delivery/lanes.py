@@ -103,6 +103,9 @@ class LaneQueue:
         if self.events > self.longest:  # noqa: PLR1730 -- max() is a call, and this is the hot path
             self.longest = self.events
         shard.events[id(event)] = event
+        return self._into_lane(event, shard)
+
+    def _into_lane(self, event: Event, shard: Outstanding) -> bool:
         if self._shed_first and event.type in self._shed_first:
             self._sheddable[id(event)] = event
         key: LaneKey | None = event.guild_id
@@ -258,6 +261,78 @@ class LaneQueue:
         oldest = self._oldest()
         return 0.0 if oldest is None else max(0.0, now - oldest.received_at)
 
+    # Events whose range is between two shard sets (shardpod.handover).
+
+    def hold(self, event: Event) -> None:
+        """Keep an event that nobody may deliver yet: it is outstanding, and in no lane.
+
+        A full queue drops it, unless it is never to drop any: those that wait in lanes are older.
+        """
+        shard = self.shard(event.shard_id)
+        if self._overflow == "pause" or self._fits(event):
+            event.held = True
+            self.events += 1
+            self.bytes += len(event.raw) + EVENT_BYTES
+            self.longest = max(self.longest, self.events)
+            shard.events[id(event)] = event
+        else:
+            self._settled(event, "queue_full")
+
+    def release(self, event: Event) -> bool:
+        """Deliver an event that was held, after all; true if a lane became ready by it."""
+        if not event.held:
+            return False
+        event.held = False
+        # It keeps its place among what is outstanding: there order is by `seq`.
+        return self._into_lane(event, self._shards[event.shard_id])
+
+    def settle(self, event: Event) -> None:
+        """Of a held event: it is the other shard set's."""
+        if event.held:
+            event.held = False
+            self._removed(event)
+            self._settled(event, None)
+            event.spool_id = 0  # it may be kept, and be put into the queue again later
+
+    def disown(self, event: Event) -> None:
+        """Of an event from the spool that is in no lane: it has become the other shard set's."""
+        self._settled(event, None)
+
+    def waiting(self, wanted: Callable[[Event], bool]) -> list[Event]:
+        """The wanted events that are in lanes or under way."""
+        return [
+            event
+            for shard in self._shards.values()
+            for event in shard.events.values()
+            if not event.held and wanted(event)
+        ]
+
+    def is_waiting(self, event: Event) -> bool:
+        """Whether an event that was put into a lane is still there, or under way."""
+        shard = self._shards.get(event.shard_id)
+        return shard is not None and shard.events.get(id(event)) is event
+
+    def stop_lanes(self, wanted: Callable[[Event], bool]) -> None:
+        """Take nothing from lanes with a wanted event until `start_lanes`; what is under way is not called back."""
+        for lane in [lane for lanes in self._lanes.values() for lane in lanes.values()]:
+            if any(wanted(event) for event in lane.events):
+                lane.stopped = True
+                self._ready.leave(lane)
+
+    def start_lanes(self) -> None:
+        for lane in [lane for lanes in self._lanes.values() for lane in lanes.values() if lane.stopped]:
+            lane.stopped = False
+            if not lane.in_flight and not lane.shard.frozen:
+                self._ready.join(lane)
+
+    def discard(self, wanted: Callable[[Event], bool]) -> int:
+        """Of the wanted events all that are not under way are the other shard set's; how many those were."""
+        found = [event for event in self.waiting(wanted) if not event.in_flight]
+        for event in found:
+            self._leave_lane(event)
+            self._settled(event, None)
+        return len(found)
+
     # A shard that is given to another pod.
 
     def freeze(self, shard_id: int) -> None:
@@ -272,7 +347,7 @@ class LaneQueue:
         shard = self.shard(shard_id)
         shard.frozen = False
         for lane in self._lanes[shard_id].values():
-            if not lane.in_flight:
+            if not lane.in_flight and not lane.stopped:
                 self._ready.join(lane)
 
     def forget(self, shard_id: int) -> None:
@@ -281,6 +356,7 @@ class LaneQueue:
         if shard is None:
             return
         for event in shard.events.values():
+            event.held = False
             self.events -= 1
             self.bytes -= len(event.raw) + EVENT_BYTES
             self._sheddable.pop(id(event), None)
@@ -293,7 +369,7 @@ class LaneQueue:
     def _next_in_turn(self, lane: Lane) -> None:
         if not lane.live:
             self._remove_lane(lane)
-        elif not lane.shard.frozen:
+        elif not lane.shard.frozen and not lane.stopped:
             self._ready.join(lane)
 
     def _is_here(self, lane: Lane) -> bool:
@@ -349,25 +425,28 @@ class LaneQueue:
         return None if self._fits(event) else "queue_full"
 
     def _may_drop(self, event: Event) -> bool:
-        return not (event.in_flight or self._shards[event.shard_id].frozen)
+        return not (event.in_flight or event.held or self._shards[event.shard_id].frozen)
 
     def _oldest(self, *, waiting: bool = False) -> Event | None:
         """Of all shards; with `waiting` only of those that are not under way."""
         firsts = (
-            next((event for event in shard.events.values() if not (waiting and event.in_flight)), None)
+            next((event for event in shard.events.values() if not (waiting and (event.in_flight or event.held))), None)
             for shard in self._shards.values()
             if not (waiting and shard.frozen)
         )
         return min((event for event in firsts if event is not None), key=lambda event: event.received_at, default=None)
 
     def _drop(self, event: Event, reason: str) -> None:
+        self._leave_lane(event)
+        self._settled(event, reason)
+        event.raw = b""  # while it stands in its lane, it shall take no memory that nobody counts
+
+    def _leave_lane(self, event: Event) -> None:
         lane = self._lanes[event.shard_id][self._lane_key(event)]
         # It may be in the middle of its lane: there it is passed over when its turn comes.
         event.dropped = True
         lane.live -= 1
         self._removed(event)
-        self._settled(event, reason)
-        event.raw = b""  # while it stands in its lane, it shall take no memory that nobody counts
         if not lane.live:
             self._remove_lane(lane)
         elif not lane.in_flight and lane.events[0].dropped:

@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 
-from shardpod.contract import Assignment, Checkpoint
+from shardpod.contract import Assignment, Checkpoint, Handover
+from shardpod.handover import HandoverOrder, Orders, Windows
 from shardpod.protocol import SessionSettings
 from shardpod.spool import StoredSession
 from shardpod.worker import SinkSettings, WorkerSettings
@@ -93,6 +94,46 @@ def neighbours(assignment: Assignment, config: PodConfig, *, stopping: bool, cut
         checkpoints=_checkpoints(assignment),
         cut_off=cut_off,
         may_release=stopping or assignment.role == "draining",
+        orders=orders_of(assignment),
+        counterparts=tuple(
+            Neighbour(peer.instance, peer.address, peer.range.first_shard_id, peer.range.last_shard_id)
+            for peer in assignment.counterparts
+        ),
+        rejoin_voice=assignment.rejoin_voice,
+        announce=assignment.announce,
+    )
+
+
+def orders_of(assignment: Assignment) -> Orders | None:
+    """Who delivers what while two shard sets live; None where this pod's set is the only one.
+
+    The pod of a set that is neither active nor pending, any more, delivers nothing.
+    """
+    ownership, windows = assignment.ownership, assignment.windows
+    epoch, count = assignment.epoch, assignment.shard_count
+    window = Windows(windows.max_skew, windows.fence_timeout)
+    active = ownership.active_epoch, ownership.active_shard_count
+    if ownership.pending_epoch is not None and ownership.pending_shard_count is not None:
+        pending = ownership.pending_epoch, ownership.pending_shard_count
+        if epoch in (active[0], pending[0]):
+            handed = tuple((one.first_shard_id, one.last_shard_id) for one in ownership.handed)
+            return Orders(epoch, *active, *pending, handed, window, _order(assignment.handover))
+    elif epoch == active[0]:
+        return None
+    # As if everything were another's: all is handed over to the active set.
+    return Orders(epoch, epoch, count, *active, ((0, active[1] - 1),), window)
+
+
+def _order(handover: Handover | None) -> HandoverOrder | None:
+    if handover is None:
+        return None
+    return HandoverOrder(
+        handover.number,
+        handover.range.first_shard_id,
+        handover.range.last_shard_id,
+        handover.from_epoch,
+        handover.to_epoch,
+        handover.step == "go",
     )
 
 

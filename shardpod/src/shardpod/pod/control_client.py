@@ -17,6 +17,8 @@ from websockets.exceptions import WebSocketException
 from shardpod.contract import (
     Assignment,
     IdentifySent,
+    LeaseAnswer,
+    LeaseRequest,
     NotLeader,
     Observed,
     PermitAnswer,
@@ -67,7 +69,7 @@ class ControlClient:
         self._connection: ClientConnection | None = None
         self._hurry = asyncio.Event()
         self._requests = count(1)
-        self._answers: dict[int, asyncio.Future[PermitAnswer]] = {}
+        self._answers: dict[int, asyncio.Future[PermitAnswer | LeaseAnswer]] = {}
         self._term = 0
         self._epoch_and_count = (0, 0)
         self._sends: set[asyncio.Task[None]] = set()
@@ -108,18 +110,36 @@ class ControlClient:
         epoch, shard_count = self._epoch_and_count
         number = next(self._requests)
         request = PermitRequest(request=number, epoch=epoch, shard_id=shard_id, shard_count=shard_count, ready=ready)
-        future = self._answers[number] = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT):
-                await connection.send(request.model_dump_json())
-                answer = await future
-        except (TimeoutError, ConnectionError, WebSocketException):
+        answer = await self._ask(connection, request)
+        if not isinstance(answer, PermitAnswer):
             return _away(ready=ready)
-        finally:
-            self._answers.pop(number, None)
         if answer.permit is None:
             return Wait(answer.retry_in, answer.reason or "waiting for a permit to identify")
         return Granted(answer.permit, answer.expires_in)
+
+    # shardpod.pod.leases.Operator
+
+    async def ask_lease(self, number: int, *, live: bool) -> float | None:
+        if self._connection is None:
+            return None
+        request = LeaseRequest(request=next(self._requests), number=number, live=live)
+        answer = await self._ask(self._connection, request)
+        return answer.lasts if isinstance(answer, LeaseAnswer) else None
+
+    async def _ask(
+        self, connection: ClientConnection, request: PermitRequest | LeaseRequest
+    ) -> PermitAnswer | LeaseAnswer | None:
+        """The answer; None when nobody is there to give one."""
+        future = self._answers[request.request] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT):
+                await connection.send(request.model_dump_json())
+                answer: PermitAnswer | LeaseAnswer = await future
+                return answer
+        except (TimeoutError, ConnectionError, WebSocketException):
+            return None
+        finally:
+            self._answers.pop(request.request, None)
 
     def identify_sent(self, shard_id: int, permit: int) -> None:
         message = IdentifySent(permit=permit, epoch=self._epoch_and_count[0], shard_id=shard_id)
@@ -176,7 +196,7 @@ class ControlClient:
                     self._epoch_and_count = (message.epoch, message.shard_count)
                     self._assign(message)
                     self.hurry()
-            case PermitAnswer():
+            case PermitAnswer() | LeaseAnswer():
                 future = self._answers.get(message.request)
                 if future is not None and not future.done() and message.term >= self._term:
                     future.set_result(message)

@@ -1,11 +1,14 @@
 """The pod's state put into the contract's words: the report to the operator and the answer of /readyz."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal, cast
 
 from shardpod.contract import (
     Assignment,
     Checkpoint,
     Counters,
+    HandoverObserved,
+    HandoverState,
     Observed,
     QueueObserved,
     ShardObserved,
@@ -35,11 +38,12 @@ def observe(
     http_address: str | None,
     problem: str | None = None,
     worker_problem: str | None = None,
+    all_running: bool = True,
 ) -> Observed:
     """Make the whole report of a pod; without an assignment it has only its name to tell.
 
     `problem`: why the assignment cannot be carried out. `worker_problem`: why a worker does not run. `identity`: of the
-    sessions that this pod opens.
+    sessions that this pod opens. `all_running`: every worker runs, so the report is all of it.
     """
     why_not_ready = explain_not_ready(
         assignment, report, stopping=stopping, problem=problem, worker_problem=worker_problem
@@ -71,6 +75,11 @@ def observe(
         spool=SpoolObserved(events=report.spooled_events, bytes=report.spooled_bytes, problem=report.spool_problem),
         dead_letters=report.dead_letters,
         sink=SinkObserved(up=report.sink_up, problem=report.sink_problem),
+        handover=_handover(report, all_running=all_running),
+        watching_for=report.watching_for if all_running else None,
+        loop_lag=report.loop_lag,
+        voice=report.voice if all_running else None,
+        voice_to_rejoin=report.voice_to_rejoin if all_running else None,
         counters=Counters(
             received=sum(report.received.values()),
             delivered=report.delivered,
@@ -147,9 +156,21 @@ def _shard(shard: ShardReport, shard_count: int, identity: str) -> ShardObserved
         checkpoint_remote=_checkpoint(shard, shard.settled_seq, shard_count, identity),
         backlog=shard.backlog,
         gap=shard.gap,
+        calm_for=shard.calm_for,
         close_code=shard.close_code,
         problem=shard.problem,
     )
+
+
+def _handover(report: WorkerReport, *, all_running: bool) -> HandoverObserved | None:
+    """The pod's part in a handover; a worker that does not run may be one that it concerns."""
+    one = report.handover
+    if one is None:
+        return None
+    role: Literal["giver", "taker"] = "giver" if one.role == "giver" else "taker"
+    if not all_running:
+        return HandoverObserved(number=one.number, role=role, state="lost", reason="a worker is being started again")
+    return HandoverObserved(number=one.number, role=role, state=cast("HandoverState", one.state), reason=one.reason)
 
 
 def _checkpoint(shard: ShardReport, seq: int | None, shard_count: int, identity: str) -> Checkpoint | None:

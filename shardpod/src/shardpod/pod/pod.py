@@ -9,12 +9,13 @@ from shardpod.contract import Assignment, Observed
 from shardpod.logs import REDACTED
 from shardpod.protocol import ShardState
 from shardpod.worker import ShardReport, WorkerReport
-from shardpod.worker.messages import Neighbours
+from shardpod.worker.messages import Lease, Neighbours
 
 from .assembly import identity_of, neighbours
 from .config import PodConfig
 from .control_client import ControlClient
 from .http_endpoints import HttpEndpoints
+from .leases import Leases
 from .observation import observe
 from .peers import Peers
 from .supervision import keep_running
@@ -24,6 +25,8 @@ _DRAIN_SECONDS = 10.0
 """What the queue gets at the end to reach the bot; the rest is on disk for the next start."""
 _SAVING_SECONDS = 5.0
 """What is kept of the grace for closing and writing to disk."""
+
+_LIVE = ("live", "settled", "expired")
 
 logger = structlog.get_logger("pod")
 
@@ -48,6 +51,7 @@ class Pod:
             on_assignment=self._assigned,
             random=random,
         )
+        self._leases = Leases(self._control, tell=self._tell_lease, is_live=self._is_live)
         self._http = HttpEndpoints(
             config.http_host,
             config.http_port,
@@ -77,6 +81,7 @@ class Pod:
                 )
             await self._control.report_now()
         finally:
+            self._leases.close()
             control.cancel()
             await asyncio.gather(control, return_exceptions=True)
             await self._http.close()
@@ -112,7 +117,18 @@ class Pod:
                 logger.info("changed settings take effect in the pod that replaces this one")
         elif not self._stopping.is_set():
             self._try_to_start(assignment)
+        self._leases.follow(assignment)
         self._changed.set()
+
+    def _tell_lease(self, lease: Lease) -> None:
+        if self._workers is not None:
+            self._workers.tell(lease)
+
+    def _is_live(self, number: int) -> bool:
+        """Whether a worker delivers, or has delivered, what is being handed over."""
+        reports = [] if self._workers is None else self._workers.reports
+        handovers = [report.handover for report in reports if report.handover is not None]
+        return any(one.number == number and one.state in _LIVE for one in handovers)
 
     def _tell_neighbours(self) -> None:
         if self._workers is not None and self._assignment is not None:
@@ -155,7 +171,11 @@ class Pod:
         self._changed.set()
         self._tell_neighbours()
         report = self._report()
-        known = () if report is None else tuple(_what_hurries(shard) for shard in report.shards)
+        known = (
+            ()
+            if report is None
+            else (*(_what_hurries(shard) for shard in report.shards), _step(report), _voice(report))
+        )
         if known != self._reported:
             self._reported = known
             self._control.hurry()
@@ -176,6 +196,7 @@ class Pod:
             http_address=self._http.address,
             problem=self._problem,
             worker_problem=None if workers is None else workers.problem,
+            all_running=workers is not None and workers.all_running,
         )
 
 
@@ -184,6 +205,25 @@ def _what_hurries(shard: ShardReport) -> tuple[object, ...]:
     return shard.shard_id, shard.state, shard.session_id, shard.backlog > 0
 
 
+def _step(report: WorkerReport) -> tuple[object, ...]:
+    """How far a handover is: each step of it waits for the report of the one before."""
+    one = report.handover
+    return () if one is None else (one.number, one.state)
+
+
+def _voice(report: WorkerReport) -> tuple[object, ...]:
+    """Whether voice is to be brought over, and is: the end of a reshard waits for it."""
+    return (None if report.voice_to_rejoin is None else report.voice_to_rejoin == 0,)
+
+
 def _same_work(one: Assignment, other: Assignment) -> bool:
-    unnumbered = {"term": 0, "n": 0, "checkpoints": (), "peers": (), "role": "active", "ownership": None}
+    unnumbered = {"term": 0, "n": 0, "checkpoints": (), "peers": (), "role": "active"}
+    unnumbered |= {
+        "ownership": None,
+        "windows": None,
+        "handover": None,
+        "counterparts": (),
+        "rejoin_voice": False,
+        "announce": False,
+    }
     return one.model_copy(update=unnumbered) == other.model_copy(update=unnumbered)

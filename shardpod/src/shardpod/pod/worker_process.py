@@ -16,7 +16,7 @@ import structlog
 
 from shardpod.worker import WorkerReport
 from shardpod.worker.link import Link, LinkClosedError
-from shardpod.worker.messages import AnyMessage, Begin, Failed, Neighbours, Report, Stop, Stopped
+from shardpod.worker.messages import AnyMessage, Begin, Failed, Lease, Neighbours, Report, Stop, Stopped
 from shardpod.worker.report import counts_only, merged
 
 _FIRST_PAUSE = 0.1
@@ -82,7 +82,7 @@ class WorkerProcess:
     def start(self) -> None:
         self._task = self._loop.create_task(self._keep_running())
 
-    def tell(self, message: Neighbours) -> None:
+    def tell(self, message: Neighbours | Lease) -> None:
         if self._link is not None:
             self._link.tell(message)
 

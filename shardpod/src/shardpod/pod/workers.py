@@ -1,10 +1,11 @@
 """The workers of a pod: its shards cut over processes, their reports as one, and who of them is asked for what."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from shardpod.contract import Assignment
+from shardpod.handover import Tail
 from shardpod.worker import Permits, Wait, WorkerReport
 from shardpod.worker.link import LinkClosedError
 from shardpod.worker.messages import (
@@ -15,6 +16,11 @@ from shardpod.worker.messages import (
     DeadLetters,
     DeadLetterView,
     Failed,
+    FetchLetters,
+    FetchTail,
+    ForgetLetters,
+    Lease,
+    Letters,
     ListDeadLetters,
     Neighbours,
     Nothing,
@@ -22,6 +28,7 @@ from shardpod.worker.messages import (
     PermitUsed,
     Settled,
     SettleDeadLetters,
+    TailPart,
     Transfer,
     TransferAnswer,
 )
@@ -88,8 +95,13 @@ class Workers:
         await asyncio.gather(*(process.stop(drain_for=drain_for) for process in self._processes))
 
     @property
+    def reports(self) -> list[WorkerReport]:
+        """Of each worker."""
+        return [process.report for process in self._processes]
+
+    @property
     def report(self) -> WorkerReport:
-        return merged(process.report for process in self._processes)
+        return merged(self.reports)
 
     @property
     def restarts(self) -> int:
@@ -105,15 +117,30 @@ class Workers:
         return next((process.problem for process in self._processes if process.problem and not process.running), None)
 
     async def transfer(self, request: Transfer) -> TransferAnswer:
-        """Carry a successor's request to the worker that it is for."""
+        """Carry a peer's request to the worker that it is for, or to all of them."""
+        if isinstance(request, FetchTail | FetchLetters | ForgetLetters):
+            return await self._of_all(request)
         process = next((process for process in self._processes if request.shard_id in process.shard_ids), None)
         if process is None:
             return Nothing()
-        try:
-            answer = await process.call(request, timeout=_ANSWER_TIMEOUT)
-        except (LinkClosedError, TimeoutError) as error:
-            return Busy(str(error) or "the worker does not answer")
-        return answer if isinstance(answer, TransferAnswer) else Failed("the worker does not understand")
+        return await _ask(process, request)
+
+    async def _of_all(self, request: FetchTail | FetchLetters | ForgetLetters) -> TransferAnswer:
+        """All workers' answers as one; if one of them cannot say, its reason."""
+        answers = await asyncio.gather(*(_ask(process, request) for process in self._processes))
+        if (refused := next((answer for answer in answers if isinstance(answer, Busy | Failed)), None)) is not None:
+            return refused
+        if isinstance(request, FetchTail):
+            return _joined([answer for answer in answers if isinstance(answer, TailPart)])
+        if isinstance(request, FetchLetters):
+            found = [answer.letters for answer in answers if isinstance(answer, Letters)]
+            return Letters(tuple(letter for letters in found for letter in letters))
+        return Settled(sum(answer.count for answer in answers if isinstance(answer, Settled)))
+
+    def tell(self, message: Neighbours | Lease) -> None:
+        """Say something to every worker."""
+        for process in self._processes:
+            process.tell(message)
 
     async def dead_letters(self) -> list[DeadLetterView]:
         answers = await self._ask_all(ListDeadLetters())
@@ -144,3 +171,20 @@ class Workers:
             case _:
                 return Failed(f"a supervisor does not take {type(message).__name__}")
         return None
+
+
+def _joined(parts: Sequence[TailPart]) -> TailPart:
+    tail = Tail(
+        b"".join(part.tail.fingerprints for part in parts),
+        b"".join(part.tail.ages for part in parts),
+        b"".join(part.tail.keys for part in parts),
+    )
+    return TailPart(tail, max(part.fence_age for part in parts))
+
+
+async def _ask(process: WorkerProcess, request: Transfer) -> TransferAnswer:
+    try:
+        answer = await process.call(request, timeout=_ANSWER_TIMEOUT)
+    except (LinkClosedError, TimeoutError) as error:
+        return Busy(str(error) or "the worker does not answer")
+    return answer if isinstance(answer, TransferAnswer) else Failed("the worker does not understand")

@@ -9,7 +9,7 @@ from .compression import MAX_PAYLOAD_BYTES
 from .effects import Close, Connect, Effect, IdentifySent, Send, SessionEnded
 from .errors import ProtocolError
 from .event import Event, Session
-from .outgoing import SessionSettings
+from .outgoing import SessionSettings, voice_state
 from .shard import ShardProtocol
 from .state import ShardState
 
@@ -31,4 +31,5 @@ __all__ = [
     "ShardState",
     "after_close",
     "explain_close",
+    "voice_state",
 ]

@@ -17,6 +17,8 @@ class Event(msgspec.Struct, gc=False):
     `raw`: the whole envelope `{"t":...,"s":...,"op":0,"d":...}` in JSON. `guild_id`: the decimal snowflake that
     routes the event, None where it has none. `received_at`: seconds on the driver's monotonic clock.
     `in_flight`: with a sender. `dropped`: given up while it waited. `spool_id`: its number in the spool, 0 for none.
+    `initial`: a GUILD_CREATE by which a new session tells what was there before. `held`: it waits for the end of a
+    handover. `content`: its fingerprint in hexadecimal, where another shard set may deliver the same after a crash.
     `gc=False`: an event holds only strings, bytes and numbers, so a full queue costs the garbage collector nothing.
     """
 
@@ -30,6 +32,9 @@ class Event(msgspec.Struct, gc=False):
     in_flight: bool = False
     dropped: bool = False
     spool_id: int = 0
+    initial: bool = False
+    held: bool = False
+    content: str = ""
 
     @property
     def key(self) -> str:

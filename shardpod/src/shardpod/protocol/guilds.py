@@ -45,9 +45,11 @@ class Guilds:
             _Snapshot(sorted(self._present), sorted(self._loading), sorted(self._unavailable), self._at_least)
         )
 
-    def assume(self, count: int) -> None:
+    def assume(self, count: int, now: float) -> None:
         """So many there were, which ones is not known: what a checkpoint without a snapshot has to tell."""
         self._at_least = count
+        # Whether all were loaded is not known either; what was not will come by the replay.
+        self._last_arrival = now
 
     def restore(self, snapshot: bytes, now: float) -> None:
         """Take over a snapshot; one that cannot be read counts as empty, for it only feeds the status."""
@@ -60,10 +62,11 @@ class Guilds:
         self._last_arrival = now
         self.changes += 1
 
-    def created(self, guild_id: str, *, unavailable: bool, now: float) -> None:
-        """GUILD_CREATE: loaded, back, or joined; in an outage it may be just `{id, unavailable: true}`."""
+    def created(self, guild_id: str, *, unavailable: bool, now: float) -> bool:
+        """GUILD_CREATE: loaded (then true), back, or joined; in an outage it may be just `{id, unavailable: true}`."""
         self.changes += 1
-        if guild_id in self._loading:
+        initial = guild_id in self._loading
+        if initial:
             self._loading.discard(guild_id)
             self._last_arrival = now
         if unavailable:
@@ -72,6 +75,7 @@ class Guilds:
         else:
             self._unavailable.discard(guild_id)
             self._present.add(guild_id)
+        return initial
 
     def deleted(self, guild_id: str, *, unavailable: bool) -> None:
         """GUILD_DELETE: an outage when `unavailable`, else the bot has left the guild."""
@@ -96,4 +100,5 @@ class Guilds:
         """Every guild of READY was seen or announced unavailable, or none came for `LOADING_PAUSE`."""
         if self._last_arrival is None:
             return False
-        return not self._loading or now - self._last_arrival >= LOADING_PAUSE
+        complete = not self._loading and not self._at_least
+        return complete or now - self._last_arrival >= LOADING_PAUSE

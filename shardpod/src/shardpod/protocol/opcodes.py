@@ -7,6 +7,7 @@ class Op(IntEnum):
     DISPATCH = 0
     HEARTBEAT = 1
     IDENTIFY = 2
+    VOICE_STATE = 4
     RESUME = 6
     RECONNECT = 7
     INVALID_SESSION = 9

@@ -54,5 +54,11 @@ def resume(token: str, session: Session) -> bytes:
     return _message(Op.RESUME, {"token": token, "session_id": session.session_id, "seq": session.seq})
 
 
+def voice_state(guild_id: str, channel_id: str, *, self_mute: bool, self_deaf: bool) -> bytes:
+    """Join a voice channel, or take over from another session of the bot that is in it."""
+    where = {"guild_id": guild_id, "channel_id": channel_id}
+    return _message(Op.VOICE_STATE, {**where, "self_mute": self_mute, "self_deaf": self_deaf})
+
+
 def _message(op: Op, data: Any) -> bytes:
     return msgspec.json.encode({"op": int(op), "d": data})

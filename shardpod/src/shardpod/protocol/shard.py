@@ -207,9 +207,10 @@ class ShardProtocol:
             return None
         session.seq = seq
         guild_id = guild_of(event_type, routing)
+        event = Event(event_type, seq, guild_id, self.shard_id, session.session_id, now, payload)
         if guild_id is not None and routing is not None and event_type in ("GUILD_CREATE", "GUILD_DELETE"):
-            self._guild_changed(event_type, guild_id, unavailable=routing.unavailable is True, now=now)
-        return Event(event_type, seq, guild_id, self.shard_id, session.session_id, now, payload)
+            event.initial = self._guild_changed(event_type, guild_id, unavailable=routing.unavailable is True, now=now)
+        return event
 
     def _dispatch_before_connected(self, event_type: str, payload: bytes, now: float) -> None:
         if self.state is ShardState.IDENTIFYING and event_type == "READY":
@@ -230,11 +231,12 @@ class ShardProtocol:
             raise ProtocolError("a dispatch without a sequence number or type")
         self._connected(now)
 
-    def _guild_changed(self, event_type: str, guild_id: str, *, unavailable: bool, now: float) -> None:
+    def _guild_changed(self, event_type: str, guild_id: str, *, unavailable: bool, now: float) -> bool:
+        """Whether this is the first that the session tells of a guild which READY had listed."""
         if event_type == "GUILD_CREATE":
-            self.guilds.created(guild_id, unavailable=unavailable, now=now)
-        else:
-            self.guilds.deleted(guild_id, unavailable=unavailable)
+            return self.guilds.created(guild_id, unavailable=unavailable, now=now)
+        self.guilds.deleted(guild_id, unavailable=unavailable)
+        return False
 
     def _connected(self, now: float) -> None:
         self.state = ShardState.CONNECTED

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from shardpod.delivery import LaneQueue
+from shardpod.handover import key_of
 from shardpod.spool import DeadLetter
 
-from .messages import DeadLetters, DeadLetterView, Settled, SettleDeadLetters
+from .messages import DeadLetters, DeadLetterView, FetchLetters, Letters, LetterSent, Settled, SettleDeadLetters
 from .spooler import Spooler
 
 
@@ -32,6 +33,28 @@ class DeadLetterOffice:
         if not request.discard:
             self._put_back(chosen)
         return Settled(len(chosen))
+
+    async def of_guilds(self, request: FetchLetters) -> Letters:
+        """Those of guilds that belong to another shard set's worker, with their payloads."""
+        return Letters(
+            tuple(
+                LetterSent(letter.event, letter.problem, letter.attempts, letter.died_wall)
+                for letter in await self._all()
+                if key_of(letter.event) % request.shard_count in request.shard_ids
+            )
+        )
+
+    async def take_over(self, letters: Iterable[LetterSent], shard_count: int) -> None:
+        """Keep what is here not yet, each with the shard that its guild belongs to now."""
+        if self._spooler is None:
+            return
+        known = {letter.event.key for letter in await self._all()}
+        now = asyncio.get_running_loop().time()
+        for letter in letters:
+            if letter.event.key not in known:
+                letter.event.shard_id = key_of(letter.event) % shard_count
+                letter.event.received_at = now
+                self._spooler.bury(letter.event, letter.problem, letter.attempts)
 
     def _put_back(self, letters: Iterable[DeadLetter]) -> None:
         ready = False

@@ -25,8 +25,8 @@ from .messages import (
     Released,
     Resumed,
     TakenBack,
-    Transfer,
     TransferAnswer,
+    TransferRequest,
     Yours,
 )
 from .shard import Holding, Shard
@@ -45,7 +45,10 @@ logger = structlog.get_logger("transfer")
 
 
 class Giving:
-    """The giver's side, for all shards of a worker. `may_release`: a successor is expected, by the operator's word."""
+    """The giver's side, for all shards of a worker. `may_release`: a successor is expected, by the operator's word.
+
+    `handover_open`: a range is between two shard sets, and no session may change hands before that is over.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Giving:
         identity: str,
     ) -> None:
         self.may_release = False
+        self.handover_open: Callable[[], bool] = lambda: False
         self._shards = shards
         self._queue = queue
         self._spooler = spooler
@@ -67,7 +71,7 @@ class Giving:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._loop = asyncio.get_running_loop()
 
-    async def answer(self, request: Transfer) -> TransferAnswer:
+    async def answer(self, request: TransferRequest) -> TransferAnswer:
         """Answer a successor's request."""
         shard = self._shards.get(request.shard_id)
         if shard is None or shard.holding is Holding.GONE:
@@ -78,7 +82,7 @@ class Giving:
             return Busy(f"it is being given to {shard.successor}")
         if shard.holding is Holding.TAKING and not isinstance(request, Release):
             return Nothing()  # it is not yet ours, and what a successor had of us before is long his
-        answers: dict[type, Callable[[Shard, Transfer], Awaitable[TransferAnswer]]] = {
+        answers: dict[type, Callable[[Shard, TransferRequest], Awaitable[TransferAnswer]]] = {
             Release: self._release,
             Resumed: self._resumed,
             FetchBacklog: self._backlog,
@@ -102,10 +106,12 @@ class Giving:
         if self._spooler is not None:
             await self._spooler.delete(shard.shard_id)
 
-    async def _release(self, shard: Shard, request: Transfer) -> TransferAnswer:
+    async def _release(self, shard: Shard, request: TransferRequest) -> TransferAnswer:
         if shard.holding is Holding.HELD:
             if shard.protocol.state is ShardState.IDENTIFYING:
                 return Busy("its Identify is under way")
+            if self.handover_open():
+                return Busy("a range of guilds is being handed over to another shard set")
             self._offer(shard, request.to)
             if self._spooler is not None and not await self._spooler.flush([shard.outstanding], everything=True):
                 logger.warning("a shard is given away while its spool cannot be written", shard=shard.shard_id)
@@ -135,7 +141,7 @@ class Giving:
         self._queue.thaw(shard.shard_id)
         self._notify()
 
-    async def _resumed(self, shard: Shard, _request: Transfer) -> TransferAnswer:
+    async def _resumed(self, shard: Shard, _request: TransferRequest) -> TransferAnswer:
         if shard.holding is Holding.HELD:
             return TakenBack()
         self._give(shard)
@@ -151,7 +157,7 @@ class Giving:
                 timer.cancel()
             self._on_change()
 
-    async def _backlog(self, shard: Shard, request: Transfer) -> TransferAnswer:
+    async def _backlog(self, shard: Shard, request: TransferRequest) -> TransferAnswer:
         assert isinstance(request, FetchBacklog)
         if shard.holding is Holding.HELD:
             return TakenBack()
@@ -194,7 +200,7 @@ class Giving:
             if letter.event.shard_id == shard.shard_id
         )
 
-    async def _confirm(self, shard: Shard, _request: Transfer) -> TransferAnswer:
+    async def _confirm(self, shard: Shard, _request: TransferRequest) -> TransferAnswer:
         if shard.holding is Holding.HELD:
             return TakenBack()
         if shard.outstanding.in_flight:

@@ -6,6 +6,7 @@ with a default, so that a pod hands its shards to one of another version.
 
 import msgspec
 
+from shardpod.handover import Orders, Tail
 from shardpod.protocol import Event
 from shardpod.spool import StoredSession
 
@@ -43,7 +44,10 @@ class Neighbours(Message):
     """Who holds shards that `instance`, this one, is to have; and whether it may itself give away what it has.
 
     `checkpoints`: by shard, what the operator knows of sessions that nobody holds any more. `cut_off`: no operator can
-    be reached, which may have given this instance's sessions to another.
+    be reached, which may have given this instance's sessions to another. `orders` and `counterparts`, the instances of
+    the other shard set that see the same guilds, are there while a reshard runs. `rejoin_voice`: bring the bot's voice
+    connections over to these sessions, for those that made them are to end. `announce`: tell the bot that it is the
+    pending set that delivers.
     """
 
     instance: str = ""
@@ -51,6 +55,17 @@ class Neighbours(Message):
     checkpoints: dict[int, StoredSession] = {}
     cut_off: bool = False
     may_release: bool = False
+    orders: Orders | None = None
+    counterparts: tuple[Neighbour, ...] = ()
+    rejoin_voice: bool = False
+    announce: bool = False
+
+
+class Lease(Message):
+    """Deliver the range of handover `number` until then, on the clock that all processes of a machine share."""
+
+    number: int
+    until: float
 
 
 class Stop(Message):
@@ -151,11 +166,36 @@ class Confirm(TransferRequest):
     """`to` has the backlog on disk, or delivered: the giver can forget it."""
 
 
+class FetchTail(Message):
+    """What the sessions of the peer's epoch saw of the range of handover `number`, or with `go` before their fence.
+
+    Only of guilds that belong to `shard_ids` of `shard_count`, which are the asker's.
+    """
+
+    number: int
+    go: bool
+    shard_count: int
+    shard_ids: tuple[int, ...]
+
+
+class FetchLetters(Message):
+    """The dead letters of guilds that belong to `shard_ids` of `shard_count`, for the shard set that stays."""
+
+    shard_count: int
+    shard_ids: tuple[int, ...]
+
+
+class ForgetLetters(Message):
+    """The asker has them on disk."""
+
+    keys: tuple[str, ...]
+
+
 class AskPeer(Message):
     """For the supervisor to carry to `address`."""
 
     address: str
-    request: "Release | Resumed | FetchBacklog | Confirm"
+    request: "Release | Resumed | FetchBacklog | Confirm | FetchTail | FetchLetters | ForgetLetters"
 
 
 # Answers.
@@ -210,6 +250,22 @@ class Backlog(Message):
     letters: tuple[LetterSent, ...] = ()
 
 
+class Letters(Message):
+    """Dead letters on their way to the shard set that stays."""
+
+    letters: tuple[LetterSent, ...]
+
+
+class TailPart(Message):
+    """A tail as it travels (shardpod.handover.Tail): ages are counted from the moment of the answer.
+
+    `fence_age`: seconds since the fence, if there is one.
+    """
+
+    tail: Tail
+    fence_age: float = 0.0
+
+
 class Failed(Message):
     """What was asked for went wrong at the other side, or between the two."""
 
@@ -219,6 +275,7 @@ class Failed(Message):
 AnyMessage = (
     Begin
     | Neighbours
+    | Lease
     | Stop
     | ListDeadLetters
     | DeadLetters
@@ -233,6 +290,9 @@ AnyMessage = (
     | Resumed
     | FetchBacklog
     | Confirm
+    | FetchTail
+    | FetchLetters
+    | ForgetLetters
     | AskPeer
     | Busy
     | Nothing
@@ -240,11 +300,13 @@ AnyMessage = (
     | Yours
     | TakenBack
     | Backlog
+    | TailPart
+    | Letters
     | Failed
 )
 
-Transfer = Release | Resumed | FetchBacklog | Confirm
-TransferAnswer = Busy | Nothing | Released | Yours | TakenBack | Backlog | Failed
+Transfer = Release | Resumed | FetchBacklog | Confirm | FetchTail | FetchLetters | ForgetLetters
+TransferAnswer = Busy | Nothing | Released | Yours | TakenBack | Backlog | TailPart | Letters | Settled | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)

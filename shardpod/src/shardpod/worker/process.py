@@ -27,6 +27,10 @@ from .messages import (
     Confirm,
     Failed,
     FetchBacklog,
+    FetchLetters,
+    FetchTail,
+    ForgetLetters,
+    Lease,
     ListDeadLetters,
     Neighbours,
     PermitGiven,
@@ -119,7 +123,9 @@ class WorkerProcess:
         match message:
             case Neighbours():
                 worker.set_neighbours(message)
-            case Release() | Resumed() | FetchBacklog() | Confirm():
+            case Lease():
+                worker.lease(message)
+            case Release() | Resumed() | FetchBacklog() | Confirm() | FetchTail() | FetchLetters() | ForgetLetters():
                 answer = await worker.transfer(message)
             case ListDeadLetters():
                 answer = await worker.list_dead_letters(message)

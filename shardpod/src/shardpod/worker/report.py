@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from shardpod.handover import HandoverReport
 from shardpod.protocol import ShardState
 
 
@@ -14,7 +15,7 @@ class ShardReport(msgspec.Struct, frozen=True):
     What its session could resume from: `settled_seq`, all up to it acknowledged or given up; `safe_seq`, that or in the
     spool. `connected_ago`: seconds since it was last connected, 0 while it is, None before the first time. `backlog`:
     events that wait for a successor to fetch them. `gap`: seconds for which nothing was read at the last interruption,
-    None before the first.
+    None before the first. `calm_for`: seconds for which it has been connected and read, None while it is not.
     """
 
     shard_id: int
@@ -33,10 +34,17 @@ class ShardReport(msgspec.Struct, frozen=True):
     connected_ago: float | None = None
     backlog: int = 0
     gap: float | None = None
+    calm_for: float | None = None
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """All shards of a worker, its queue and its sink; the counts are since its start."""
+    """All shards of a worker, its queue and its sink; the counts are since its start.
+
+    `watching_for`: seconds for which what was received is remembered, None when no reshard runs. `loop_lag`: seconds
+    that the loop was late at most lately, measured while a reshard runs. `not_ours`: events of the other shard set.
+    `voice`: guilds where the bot's voice hangs on another pod's session, known to a pending set alone;
+    `voice_to_rejoin`: those of them still to be brought over, None until that is ordered.
+    """
 
     shards: tuple[ShardReport, ...] = ()
     queued_events: int = 0
@@ -60,6 +68,12 @@ class WorkerReport(msgspec.Struct, frozen=True):
     sessions_lost: int = 0
     transfers: int = 0
     paused: bool = False
+    not_ours: int = 0
+    handover: HandoverReport | None = None
+    watching_for: float | None = None
+    loop_lag: float = 0.0
+    voice: int | None = None
+    voice_to_rejoin: int | None = None
 
 
 _SUMMED = (
@@ -69,7 +83,18 @@ _SUMMED = (
     "spooled_events",
     "spooled_bytes",
     "dead_letters",
-    *(_COUNTS := ("delivered", "filtered", "repeated", "dead_lettered", "identifies", "resumes", "sessions_lost")),
+    *(
+        _COUNTS := (
+            "delivered",
+            "filtered",
+            "repeated",
+            "dead_lettered",
+            "identifies",
+            "resumes",
+            "sessions_lost",
+            "not_ours",
+        )
+    ),
     "transfers",
 )
 
@@ -89,8 +114,31 @@ def merged(reports: Iterable[WorkerReport]) -> WorkerReport:
             for reason in dict.fromkeys(reason for one in every for reason in one.dropped)
         },
         paused=any(one.paused for one in every),
+        handover=_least_advanced([one.handover for one in every if one.handover is not None]),
+        watching_for=min((one.watching_for for one in every if one.watching_for is not None), default=None),
+        loop_lag=max((one.loop_lag for one in every), default=0.0),
+        voice=_known_sum([one.voice for one in every if one.shards]),
+        voice_to_rejoin=_known_sum([one.voice_to_rejoin for one in every if one.shards]),
         **{name: sum(getattr(one, name) for one in every) for name in _SUMMED},
     )
+
+
+_ADVANCE = ("lost", "undone", "expired", "rehearsing", "rehearsed", "fencing", "waiting", "fenced", "live", "settled")
+"""States of a handover: all workers together are as far as the first of these that one of them is in."""
+
+
+def _least_advanced(reports: list[HandoverReport]) -> HandoverReport | None:
+    """Of the newest handover that one of them knows; who does not know it yet is not concerned, or soon heard of."""
+    newest = max((one.number for one in reports), default=0)
+    return min(
+        (one for one in reports if one.number == newest), key=lambda one: _ADVANCE.index(one.state), default=None
+    )
+
+
+def _known_sum(counts: list[int | None]) -> int | None:
+    """None as soon as one of them does not know. A worker without shards is one that has ended, and is not asked."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known and len(known) == len(counts) else None
 
 
 def counts_only(report: WorkerReport) -> WorkerReport:

@@ -191,6 +191,7 @@ class Shard:
             # Never 0 before the successor has confirmed: dead letters wait for it as well, and the operator for this.
             backlog=max(1, len(self.outstanding.events)) if self.holding is Holding.GIVEN else 0,
             gap=self.runner.gap,
+            calm_for=self.runner.calm_for(now),
         )
 
     def _guilds(self) -> bytes:

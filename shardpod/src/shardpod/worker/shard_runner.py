@@ -104,6 +104,11 @@ class ShardRunner:
             return 0.0
         return None if self._last_connected is None else now - self._last_connected
 
+    def calm_for(self, now: float) -> float | None:
+        """Seconds for which the session has been connected and read without interruption, None while it is not."""
+        calm = self.protocol.state is ShardState.CONNECTED and self.reads and self._connected_since is not None
+        return now - self._connected_since if calm and self._connected_since is not None else None
+
     def start(self) -> None:
         self.protocol.start()
         self._settle()
@@ -123,12 +128,23 @@ class ShardRunner:
 
     def read(self, *, on: bool) -> None:
         """Stop reading events, or go on. A connection that is being made is stopped once it is connected."""
+        if on and not self.reads:
+            self._connected_since = self._now()  # what was not read came late, as after a reconnect
         self.reads = on
         if self._connection is not None and self.protocol.state is ShardState.CONNECTED:
             self.protocol.reading_paused = not on
             if on:
                 self.protocol.heard()
             self._connection.read(on=on)
+
+    @property
+    def can_send(self) -> bool:
+        return self._connection is not None and self.protocol.state is ShardState.CONNECTED
+
+    def send(self, payload: bytes) -> None:
+        """Send a message that is none of the protocol's own; only while `can_send`."""
+        assert self._connection is not None
+        self._connection.send(payload)
 
     # shardpod.transport.Listener
 

@@ -169,7 +169,7 @@ class Taking:
         if stored is not None and stored.session_id is not None and stored.identity == self._identity:
             session = Session(stored.session_id, stored.resume_gateway_url, stored.seq)
             shard.outstanding.begin(session.session_id, session.seq)
-            shard.protocol.guilds.assume(stored.guild_count)
+            shard.protocol.guilds.assume(stored.guild_count, self._loop.time())
         shard.deliver_arrived()
         return session
 

@@ -18,11 +18,18 @@ from shardpod.protocol import Event, Session
 from shardpod.spool import StoredSession
 from shardpod.transport import Connector
 
+from .announcing import Announcing
 from .dead_letters import DeadLetterOffice
 from .giving import Giving
+from .handing import Handing
+from .inheriting import Inheriting
 from .messages import (
     DeadLetters,
     Failed,
+    FetchLetters,
+    FetchTail,
+    ForgetLetters,
+    Lease,
     ListDeadLetters,
     Neighbours,
     Settled,
@@ -31,6 +38,7 @@ from .messages import (
     TransferAnswer,
 )
 from .permits import Permits
+from .rejoining import Rejoining
 from .report import WorkerReport
 from .settings import WorkerSettings
 from .shard import Holding, Shard, Sources
@@ -108,6 +116,21 @@ class Worker:
             on_change=on_change,
             identity=settings.identity,
         )
+        self._handing = Handing(
+            self._shards,
+            settings.shard_ids,
+            self._queue,
+            ask=ask_peer,
+            admit=self._admit_whatever_the_bound,
+            is_filtered=self._filter_out,
+            save=self._save,
+            notify=self._delivery.notify,
+            on_change=on_change,
+        )
+        self._giving.handover_open = lambda: self._handing.open
+        self._delivery.before_sending = self._handing.expire_if_due
+        self._rejoining = Rejoining(self._shards, settings.session.token, on_change=on_change)
+        self._announcing = Announcing(self._shards, deliver=self._deliver_own, now=self._loop.time)
         neighbours = neighbours or Neighbours()
         self._taking = Taking(
             self._shards,
@@ -118,8 +141,10 @@ class Worker:
             ask=ask_peer,
             notify=self._delivery.notify,
         )
-        self.set_neighbours(neighbours)
+        self._at_begin = neighbours
+        self.set_neighbours(neighbours, begin=True)
         self._letters = DeadLetterOffice(self._spooler, self._queue, self._delivery.notify)
+        self._inheriting = Inheriting(self._letters, settings.shard_ids, ask=ask_peer, save=self._save)
         self._sources = Sources(
             settings.session,
             settings.shard_count,
@@ -152,6 +177,7 @@ class Worker:
             await self._begin(shard, stored, events)
         if self._spooler is not None:
             self._spooling = self._loop.create_task(self._spooler.run(self._outstanding))
+        self._announcing.follow(self._at_begin.orders, announce=self._at_begin.announce)
         self._delivery.notify()
         self._on_change()
 
@@ -161,7 +187,8 @@ class Worker:
             shard.outstanding.begin(session.session_id, session.seq)
             shard.outstanding.spooled_seq = session.seq
         for event in events:
-            self._queue.put_whatever_the_bound(event)
+            if self._handing.restored(event):
+                self._queue.put_whatever_the_bound(event)
         now = self._loop.time()
         guilds = stored.guilds if stored is not None else b""
         if stored is not None and stored.released_to is not None:
@@ -174,7 +201,7 @@ class Worker:
         else:
             shard.start(session, guilds=guilds, now=now)
             if session is not None and not guilds and (remote := self._taking.checkpoint(shard.shard_id)) is not None:
-                shard.protocol.guilds.assume(remote.guild_count)
+                shard.protocol.guilds.assume(remote.guild_count, now)
 
     def _session_of(self, shard_id: int, stored: StoredSession | None) -> Session | None:
         """What to resume: what this instance's own file says, else, if no peer may have it, what the operator knows."""
@@ -204,6 +231,9 @@ class Worker:
     async def stop(self, *, drain_for: float) -> None:
         """Close all sessions resumably, give the queue `drain_for` seconds, and write to disk what is left."""
         self._stopping = True
+        self._handing.close()
+        self._rejoining.close()
+        self._inheriting.close()
         await self._taking.close()
         self._giving.close()
         for shard in self._shards.values():
@@ -233,7 +263,13 @@ class Worker:
 
     # Transfers and dead letters.
 
-    def set_neighbours(self, neighbours: Neighbours) -> None:
+    def set_neighbours(self, neighbours: Neighbours, *, begin: bool = False) -> None:
+        """Take the operator's word on who else holds sessions of the same shards, or of the same guilds."""
+        self._handing.follow(neighbours.orders, neighbours.counterparts, resuming=begin)
+        self._rejoining.follow(neighbours.orders, rejoin=neighbours.rejoin_voice)
+        if not begin:
+            self._inheriting.follow(neighbours.orders, neighbours.counterparts)
+            self._announcing.follow(neighbours.orders, announce=neighbours.announce)
         self._giving.may_release = neighbours.may_release
         self._taking.set_neighbours(neighbours.takes_from, neighbours.checkpoints)
         self._cut_off = neighbours.cut_off
@@ -272,8 +308,19 @@ class Worker:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
+    def lease(self, lease: Lease) -> None:
+        """Leave to deliver a range that is being handed over, for some time."""
+        self._handing.lease(lease)
+
     async def transfer(self, request: Transfer) -> TransferAnswer:
-        """Answer a successor."""
+        """Answer a successor, or a pod of the other shard set."""
+        if isinstance(request, FetchTail):
+            return self._handing.tail(request)
+        if isinstance(request, FetchLetters):
+            await self._flush()
+            return await self._letters.of_guilds(request)
+        if isinstance(request, ForgetLetters):
+            return await self.settle_dead_letters(SettleDeadLetters(request.keys, discard=True))
         return await self._giving.answer(request)
 
     async def list_dead_letters(self, _request: ListDeadLetters) -> DeadLetters:
@@ -297,18 +344,43 @@ class Worker:
 
     def _on_event(self, event: Event) -> None:
         self._received[event.type] += 1
-        if self._filters and self._is_filtered(event.type):
-            self._filtered += 1
+        if self._handing.custody is not None:
+            self._rejoining.received(event)
+            if not self._handing.received(event):
+                self._pause_if_full()  # what is held counts as well
+                return
+        if self._filters and self._filter_out(event):
             self._queue.skip(event)
             return
         if self._queue.put(event):
             self._delivery.notify()
+        self._pause_if_full()
+
+    def _pause_if_full(self) -> None:
         if self._may_pause and not self._paused and self._queue.is_full:
             self._pause(on=True)
 
-    def _is_filtered(self, event_type: str) -> bool:
-        settings = self._settings
-        return event_type in settings.exclude or (bool(settings.include) and event_type not in settings.include)
+    def _admit_whatever_the_bound(self, event: Event) -> None:
+        """Deliver an event that was received some time ago, and kept."""
+        if not self._filter_out(event):
+            self._queue.put_whatever_the_bound(event)
+
+    def _deliver_own(self, event: Event) -> None:
+        """Deliver an event that Discord did not send."""
+        self._received[event.type] += 1
+        self._queue.put_whatever_the_bound(event)
+        self._delivery.notify()
+
+    def _filter_out(self, event: Event) -> bool:
+        """Whether the user does not want it; then it is counted."""
+        include, exclude = self._settings.include, self._settings.exclude
+        unwanted = event.type in exclude or (bool(include) and event.type not in include)
+        self._filtered += unwanted
+        return unwanted
+
+    async def _save(self) -> bool:
+        """All that waits and every checkpoint are on disk, if there is one."""
+        return self._spooler is None or await self._spooler.flush(self._outstanding(), everything=True)
 
     def _settled(self, event: Event, dropped_because: str | None) -> None:
         if event.spool_id and self._spooler is not None:
@@ -371,4 +443,10 @@ class Worker:
             sessions_lost=sum(shard.counted("sessions_lost") for shard in shards),
             transfers=self._taking.transfers,
             paused=self._paused,
+            not_ours=self._handing.not_ours,
+            handover=self._handing.report(),
+            watching_for=self._handing.watching_for,
+            loop_lag=self._handing.lag,
+            voice=self._rejoining.elsewhere,
+            voice_to_rejoin=self._rejoining.to_rejoin,
         )

@@ -15,7 +15,7 @@ _GUILD_ITSELF = frozenset({"GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE"})
 
 
 class _D(msgspec.Struct):
-    event_number: int
+    event_number: int = 0
     guild_id: str | None = None
     id: object = None
 
@@ -36,13 +36,17 @@ _decode_many = msgspec.json.Decoder(list[_One]).decode
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One event as it came, and the how-manieth attempt of its request that was."""
+    """One event as it came, and the how-manieth attempt of its request that was.
+
+    `number` is 0 where the simulator shows none; `content` is what X-Gateway-Event told of it.
+    """
 
     number: int
     key: str
     guild_id: str | None
     type: str
     attempt: int
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +166,13 @@ def _events(headers: dict[bytes, bytes], body: bytes) -> list[Taken]:
     attempt = int(headers[b"x-gateway-attempt"])
     if b"x-gateway-events" in headers:
         return [_taken(one.data, one.key, attempt) for one in _decode_many(body)]
-    return [_taken(_decode_one(body).data, headers[b"idempotency-key"].decode(), attempt)]
+    content = headers.get(b"x-gateway-event", b"").decode()
+    return [_taken(_decode_one(body).data, headers[b"idempotency-key"].decode(), attempt, content)]
 
 
-def _taken(data: _Data, key: str, attempt: int) -> Taken:
+def _taken(data: _Data, key: str, attempt: int, content: str = "") -> Taken:
     guild = str(data.d.id) if data.t in _GUILD_ITSELF else data.d.guild_id
-    return Taken(data.d.event_number, key, guild, data.t, attempt)
+    return Taken(data.d.event_number, key, guild, data.t, attempt, content)
 
 
 # How it misbehaves

@@ -153,6 +153,12 @@ class Machine:
 
     async def run(self, *arguments: str) -> str:
         """Run a command of `discord-gateway` on this gateway; gives its output, and fails with it."""
+        code, output = await self.attempt(*arguments)
+        assert code == 0, f"{' '.join(arguments)}: {output}\n{self.last_words()}"
+        return output
+
+    async def attempt(self, *arguments: str) -> tuple[int, str]:
+        """The same for one that may fail: its exit code and its output."""
         process = await asyncio.create_subprocess_exec(
             COMMAND, *arguments, f"--state-dir={self.state}",
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -164,8 +170,8 @@ class Machine:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        assert process.returncode == 0, f"{' '.join(arguments)}: {output}\n{self.last_words()}"
-        return output
+        assert process.returncode is not None
+        return process.returncode, output
 
     def change(self, old: str, new: str) -> None:
         """Edit the manifest's file."""

@@ -243,8 +243,9 @@ class Run:
 class Worlds:
     """One world at a time: the same again while settings are the same and nothing went wrong in it."""
 
-    def __init__(self, directory: Callable[[], Path]) -> None:
+    def __init__(self, directory: Callable[[], Path], open_world: Callable[..., Awaitable[World]] = World.open) -> None:
         self._directory = directory
+        self._open_world = open_world
         self._settings: Settings | None = None
         self._world: World | None = None
         self._stack = AsyncExitStack()
@@ -253,7 +254,7 @@ class Worlds:
         if self._world is None or settings != self._settings:
             await self.close()
             self._stack = AsyncExitStack()
-            self._world = await World.open(self._directory(), settings, self._stack)
+            self._world = await self._open_world(self._directory(), settings, self._stack)
             self._settings = settings
         return self._world
 

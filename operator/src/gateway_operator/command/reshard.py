@@ -1,0 +1,162 @@
+"""`discord-gateway reshard`: has the running `up` change the number of shards while events flow."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from gateway_operator.core.reshard_order import ReshardAnswer, ReshardOrder
+from gateway_operator.core.status_model import GatewayStatus
+from gateway_operator.local.state_directory import StateDirectory
+from gateway_operator.local.status_socket import NotRunningError, ask_reshard, fetch_preview
+from gateway_operator.model import MAX_SHARDS
+
+from .errors import GatewayNotRunningError, UserError
+from .following import Step, follow
+from .reshard_words import preview_lines
+from .running import FILE_OR_NAME, find_running
+
+WITHIN = 7200.0
+"""Seconds until waiting is given up by default: a thousand shards take an hour and a half to identify one by one."""
+
+LOOKS_UNTIL_BEGUN = 20
+"""Looks at the status in which a reshard that was asked for has to show up; a pass takes a second at most."""
+
+_HELP = f"""Change the number of shards of a running gateway, without a loss and without a restart of the bot.
+
+A new set of shards comes up beside the one that runs. When both have received the same for long enough, it takes the
+guilds over, one range of shards after the other, and the old set ends. Until the last range is handed over, --abort
+gives everything back. It costs an identify for each new shard.
+
+{FILE_OR_NAME} The same happens by itself when spec.shards is changed (and `discord-gateway restart` has read the file),
+or when the guilds need it (spec.reshard.auto).
+
+What is asked for here holds until spec.shards is changed. It is refused, with the numbers, if the shards are too few
+for the guilds, if Discord would not take their number, or if the identifies that are left do not suffice; with --wait,
+what is only a matter of time is waited for.
+
+\b
+Examples
+  discord-gateway reshard --plan                what it would do now by itself, and what that costs
+  discord-gateway reshard mybot --plan --to 32  what 32 shards would cost: identifies, time, ranges
+  discord-gateway reshard mybot --to 32         do it, and tell how far it is
+  discord-gateway reshard mybot --to 32 --wait  as soon as there are identifies enough
+  discord-gateway reshard mybot --pause         begin nothing more; --resume goes on
+  discord-gateway reshard mybot --abort         give back what was handed over
+
+\b
+Exit codes
+  0  done (with --no-follow: under way)
+  1  not done in time, where it goes on; or given up
+  2  refused, or the options do not go together
+  3  the gateway does not run
+"""
+
+
+@click.command(
+    help=_HELP, short_help="Change the number of shards while events flow.", context_settings={"max_content_width": 110}
+)
+@click.argument("file_or_name", required=False)
+@click.option("--to", type=click.IntRange(1, MAX_SHARDS), help="The number of shards.")
+@click.option("--abort", is_flag=True, help="Give back what was handed over, and end without a change.")
+@click.option("--pause", is_flag=True, help="Finish the range that is being handed over, and begin nothing more.")
+@click.option("--resume", is_flag=True, help="Go on after --pause.")
+@click.option("--plan", is_flag=True, help="Only tell what would be done, and what it costs.")
+@click.option("--wait", is_flag=True, help="With --to: wait for identifies, or for another reshard's end, if needed.")
+@click.option("--follow/--no-follow", "following", default=True, help="Tell how far it is.  [default: follow]")
+@click.option("--timeout", type=click.FloatRange(1), default=WITHIN, show_default=True, help="Seconds to follow it.")
+@click.option(
+    "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="As given to `up`, if it was given there."
+)
+def reshard(
+    *,
+    file_or_name: str | None,
+    to: int | None,
+    abort: bool,
+    pause: bool,
+    resume: bool,
+    plan: bool,
+    wait: bool,
+    following: bool,
+    timeout: float,
+    state_dir: Path | None,
+) -> None:
+    _check_options(to=to, wait=wait, others={"--abort": abort, "--pause": pause, "--resume": resume, "--plan": plan})
+    directory, _text = find_running(file_or_name, state_dir)
+    if plan:
+        click.echo("\n".join(_plan(directory, to)))
+        return
+    order = ReshardOrder(to=to, wait=wait, abort=abort, pause=pause if pause or resume else None)
+    answer = _ask(directory, order)
+    if answer.problems:
+        raise UserError(*answer.problems)
+    click.echo(answer.message)
+    if following and not (pause or resume):
+        follow(
+            directory,
+            _Ending() if to is None else _Reaching(to),
+            within=timeout,
+            afterwards="every guild is delivered by one of the two sets",
+        )
+
+
+def _check_options(*, to: int | None, wait: bool, others: dict[str, bool]) -> None:
+    given = [name for name, is_given in others.items() if is_given]
+    if to is None and not given:
+        raise UserError("say what to do: --to N, --abort, --pause, --resume or --plan; see --help")
+    if len(given) > 1 or (to is not None and given not in ([], ["--plan"])):
+        wanted = [*(["--to"] if to is not None else []), *given]
+        raise UserError(f"{' and '.join(wanted)} do not go together: give one of them")
+    if wait and (to is None or given):
+        raise UserError("--wait goes with --to alone")
+
+
+def _ask(directory: StateDirectory, order: ReshardOrder) -> ReshardAnswer:
+    try:
+        return asyncio.run(ask_reshard(directory.status_socket, order))
+    except NotRunningError as error:
+        raise GatewayNotRunningError(f"the running `up` did not take the request: {error}") from None
+
+
+def _plan(directory: StateDirectory, to: int | None) -> list[str]:
+    try:
+        return list(preview_lines(asyncio.run(fetch_preview(directory.status_socket, to))))
+    except NotRunningError as error:
+        raise GatewayNotRunningError(f"the running `up` did not answer: {error}") from None
+
+
+class _Reaching:
+    """Follows a reshard to `to` shards: it is done when the set that is active has as many."""
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self._seen = False
+        self._looks = 0
+
+    def __call__(self, status: GatewayStatus) -> Step:
+        active, reshard = status.active, status.reshard
+        if reshard is not None:
+            self._seen = self._seen or reshard.to == self._to
+            return _under_way(status)
+        if active is not None and active.shard_count == self._to:
+            return Step(f"done: {active.shard_count} shards deliver everything, {active.ready} connected", done=True)
+        self._looks += 1
+        if self._seen or self._looks >= LOOKS_UNTIL_BEGUN:
+            how = "it was given up" if self._seen else "it was not begun"
+            return Step(f"{how}, {status.shards} shards deliver everything: see `discord-gateway status`", failed=True)
+        return Step("waiting for the operator")
+
+
+class _Ending:
+    """Follows a reshard that is given up."""
+
+    def __call__(self, status: GatewayStatus) -> Step:
+        if status.reshard is not None:
+            return _under_way(status)
+        return Step(f"given up: {status.shards} shards deliver everything, as before", done=True)
+
+
+def _under_way(status: GatewayStatus) -> Step:
+    reshard = status.reshard
+    assert reshard is not None, "asked for only then"
+    return Step(f"{reshard.phase}: {reshard.progress}", waiting=reshard.waiting_for)

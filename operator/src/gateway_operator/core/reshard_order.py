@@ -1,0 +1,148 @@
+"""What the command `discord-gateway reshard` asks of a running operator, and what it is answered.
+
+Nothing is done here: an order becomes a `ReshardRequest`, which the planner reads in its next pass.
+"""
+
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway_operator.model import MAX_SHARDS, Spec
+from shardpod.contract import ShardRange
+
+from .reshard_budget import budget_shortage, refusal, shortage
+from .reshard_cost import cost
+from .reshard_target import HELD_BACK, Target, wanted, why_held_back
+from .reshard_window import why_outside_window
+from .spoken import spoken_duration
+from .world import ReshardPhase, ReshardRequest, World
+
+
+class ReshardOrder(BaseModel):
+    """One of `to`, `abort` and `pause`. `wait`: what only the time stands in the way of is taken as well."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    to: int | None = Field(default=None, ge=1, le=MAX_SHARDS)
+    wait: bool = False
+    abort: bool = False
+    pause: bool | None = None
+
+
+class ReshardAnswer(BaseModel):
+    """What was done, or the `problems` because of which nothing was."""
+
+    message: str = ""
+    problems: tuple[str, ...] = ()
+
+
+class ReshardPreview(BaseModel):
+    """What a reshard would do and cost; `to` is None where none is wanted, and `message` says why.
+
+    Times are in seconds. `why_not_now`: why it would wait, or be refused. `identifies` left out what is kept back.
+    """
+
+    shards: int
+    to: int | None = None
+    message: str
+    why_not_now: str | None = None
+    ranges: tuple[ShardRange, ...] = ()
+    identifies: int = 0
+    identifies_left: int | None = None
+    identifies_kept: int = 0
+    max_concurrency: int = 1
+    identifying: float = 0.0
+    watching: float = 0.0
+    settling: float = 0.0
+    draining: float = 0.0
+    seconds: float = 0.0
+
+
+def take_order(order: ReshardOrder, spec: Spec, world: World) -> tuple[ReshardRequest | None, ReshardAnswer]:
+    """The request to be stored, or None where the answer has problems."""
+    if order.abort:
+        return _abort(spec, world)
+    if order.pause is not None:
+        return replace(world.request, paused=order.pause), ReshardAnswer(message=_paused(world, paused=order.pause))
+    if order.to is None:
+        return None, ReshardAnswer(problems=("the request says nothing to do",))
+    if (refused := refusal(spec, world, order.to, waits=order.wait)) is not None:
+        return None, ReshardAnswer(problems=(refused,))
+    request = replace(world.request, to=order.to, manifest_shards=spec.shards, abort=False)
+    return request, ReshardAnswer(message=_accepted(world, order.to))
+
+
+def preview(spec: Spec, world: World, to: int | None) -> ReshardPreview:
+    """Of a reshard to `to` shards, or to the number that the manifest and the guilds ask for."""
+    active = world.active
+    if active is None:
+        return ReshardPreview(shards=0, message="no shard runs yet: ask again when Discord has answered")
+    if to is None and world.reshard is not None:
+        to_come = world.reshard.pending.shard_count
+        message = f"a reshard from {active.shard_count} to {to_come} shards is under way: see `discord-gateway status`"
+        return ReshardPreview(shards=active.shard_count, message=message)
+    target = wanted(spec, world) if to is None else None
+    if to is None and target is None:
+        message = why_held_back(spec, world) or f"{active.shard_count} shards are as many as there should be"
+        return ReshardPreview(shards=active.shard_count, message=message)
+    shard_count = to if target is None or to is not None else target.shard_count
+    assert shard_count is not None, "either is given"
+    priced, ledger = cost(spec, world, shard_count), world.ledger
+    return ReshardPreview(
+        shards=active.shard_count,
+        to=shard_count,
+        message="as asked" if target is None else target.reason,
+        why_not_now=refusal(spec, world, shard_count) if target is None else _why_not_now(spec, world, target),
+        ranges=priced.ranges,
+        identifies=priced.identifies,
+        identifies_left=ledger.remaining if ledger is not None and ledger.known else None,
+        identifies_kept=ledger.reserve if ledger is not None else 0,
+        max_concurrency=ledger.max_concurrency if ledger is not None else 1,
+        identifying=priced.identifying,
+        watching=priced.watching,
+        settling=priced.settling,
+        draining=priced.draining,
+        seconds=priced.seconds,
+    )
+
+
+def _why_not_now(spec: Spec, world: World, target: Target) -> str | None:
+    outside = None if target.manual else why_outside_window(spec, world.wall_now)
+    return outside or shortage(spec, world, target.shard_count)
+
+
+def _abort(spec: Spec, world: World) -> tuple[ReshardRequest | None, ReshardAnswer]:
+    reshard = world.reshard
+    if reshard is None:
+        return None, ReshardAnswer(problems=("no reshard is under way",))
+    if reshard.phase is ReshardPhase.DRAINING:
+        problem = (
+            f"all is handed over to the {reshard.pending.shard_count} new shards, so nothing can be given up any more: "
+            "to go back, reshard --to the former number when it is done"
+        )
+        return None, ReshardAnswer(problems=(problem,))
+    message = f"the reshard to {reshard.pending.shard_count} shards is being given up"
+    if spec.shards == reshard.pending.shard_count:
+        message += (
+            f"; spec.shards still asks for as many, so it is begun again {spoken_duration(HELD_BACK)} later: "
+            "put the former number there to keep it"
+        )
+    return replace(world.request, abort=True, to=None, manifest_shards=None), ReshardAnswer(message=message)
+
+
+def _paused(world: World, *, paused: bool) -> str:
+    if not paused:
+        return "resumed"
+    if world.reshard is None:
+        return "paused: no reshard is begun until --resume"
+    return "paused: what is being handed over is finished, and nothing more is begun until --resume"
+
+
+def _accepted(world: World, to: int) -> str:
+    active = world.active
+    assert active is not None, "refused before"
+    words = f"resharding from {active.shard_count} to {to} shards"
+    later = world.reshard is None and budget_shortage(world.ledger, to, wall_now=world.wall_now)
+    if later:
+        words += f", later: {later}"
+    return f"{words}; paused: --resume lets it go on" if world.request.paused else words

@@ -1,0 +1,128 @@
+"""The phases of a reshard before its first range is handed over, and after the last."""
+
+from dataclasses import replace
+
+from shardpod.contract import Windows
+
+from .layout import wanted_ranges
+from .reshard_budget import shortage
+from .reshard_gate import gate
+from .reshard_step import PAUSED, Scene, Step
+from .reshard_target import Target
+from .reshard_voice import left_behind, not_announced
+from .reshard_window import why_outside_window
+from .world import Reshard, ReshardPhase, ShardSet
+
+
+def begin(scene: Scene) -> Step:
+    """Without a reshard: whether one is wanted."""
+    world, target = scene.world, scene.target
+    if target is None:
+        return scene.idle()
+    epochs = (one.spec.pod.epoch for one in world.instances.values())
+    numbers = (
+        one.observed.handover.number
+        for one in world.instances.values()
+        if one.observed is not None and one.observed.handover is not None
+    )
+    begun = Reshard(
+        pending=_pending(scene, max(world.last_epoch, scene.active.epoch, *epochs) + 1, target),
+        phase=ReshardPhase.PREPARING,
+        reason=target.reason,
+        started_at=scene.wall,
+        progressed_at=scene.wall,
+        last_handover=max(world.last_handover, 0, *numbers),
+    )
+    return scene.stay(begun, None)
+
+
+def prepare(scene: Scene, reshard: Reshard) -> Step:
+    """No session was opened yet: the target may change, or go."""
+    if (target := scene.target) is None:
+        return scene.stay(reshard, "Discord has not answered yet") if scene.world.info is None else scene.idle()
+    if (target.shard_count, target.reason) != (reshard.pending.shard_count, reshard.reason):
+        reshard = replace(reshard, pending=_pending(scene, reshard.pending.epoch, target), reason=target.reason)
+    if (why := _why_not_to_start(scene, target)) is not None:
+        return scene.stay(reshard, why)
+    settings = scene.spec.reshard
+    windows = Windows(max_skew=settings.max_skew, fence_timeout=settings.fence_timeout)
+    return scene.enter(ReshardPhase.STARTING, replace(reshard, windows=windows))
+
+
+def start(scene: Scene, reshard: Reshard) -> Step:
+    """The pending set's shards connect; each that does is progress."""
+    connected, wanted = _connected(scene, reshard.pending), reshard.pending.shard_count
+    if connected > reshard.connected:
+        reshard = replace(reshard, connected=connected, progressed_at=scene.wall)
+    if connected < wanted:
+        return scene.stay(reshard, f"{connected} of {wanted} new shards are connected")
+    return scene.enter(ReshardPhase.WARMING, reshard)
+
+
+def warm(scene: Scene, reshard: Reshard) -> Step:
+    """Both sets watch, until the first range could be compared."""
+    why = gate(scene, reshard).closed_because(reshard.pending.ranges[0])
+    return scene.enter(ReshardPhase.HANDING_OVER, reshard) if why is None else scene.stay(reshard, why)
+
+
+def drain(scene: Scene, reshard: Reshard) -> Step:
+    """All is handed over; the old set is kept for a while, and until it has delivered what it had."""
+    waited = scene.wall - reshard.progressed_at
+    if waited < scene.spec.reshard.drain_delay:
+        return scene.stay(reshard, _said_while_draining(scene, reshard))
+    if waited < scene.spec.reshard.abort_after and (why := _why_not_over(scene, reshard)) is not None:
+        return scene.stay(reshard, why)
+    request = scene.world.request
+    if scene.spec.shards is None and request.to == reshard.pending.shard_count:
+        # Done. Where the manifest has another number, it goes on standing in for that.
+        request = replace(request, to=None, manifest_shards=None)
+    return replace(scene.idle(), active=reshard.pending, request=request)
+
+
+def _said_while_draining(scene: Scene, reshard: Reshard) -> str:
+    kept = "the old shards are kept for spec.reshard.drainDelay"
+    left = left_behind(scene.spec, scene.world, reshard)
+    return kept if left is None else f"{kept}; {left}"
+
+
+def _why_not_over(scene: Scene, reshard: Reshard) -> str | None:
+    if (name := not_announced(scene.spec, scene.world, reshard)) is not None:
+        return f"{name} has still to tell the bot"
+    name = _not_yet_empty(scene)
+    return None if name is None else f"{name} still has events to deliver, or dead letters to hand on"
+
+
+def _pending(scene: Scene, epoch: int, target: Target) -> ShardSet:
+    return ShardSet(epoch, target.shard_count, wanted_ranges(scene.spec, target.shard_count))
+
+
+def _why_not_to_start(scene: Scene, target: Target) -> str | None:
+    if scene.world.request.paused:
+        return PAUSED
+    if any(one.spec.pod.epoch != scene.active.epoch for one in scene.world.instances.values()):
+        # Their sessions may have the same numbers as those of the new set.
+        return "the pods of the shard set before are still ending"
+    outside = None if target.manual else why_outside_window(scene.spec, scene.wall)
+    return outside or shortage(scene.spec, scene.world, target.shard_count)
+
+
+def _connected(scene: Scene, shard_set: ShardSet) -> int:
+    return len(
+        {
+            shard.shard_id
+            for one in scene.world.instances.values()
+            if one.spec.pod.epoch == shard_set.epoch and one.connected and one.observed is not None
+            for shard in one.observed.shards
+            if shard.state == "connected"
+        }
+    )
+
+
+def _not_yet_empty(scene: Scene) -> str | None:
+    """An instance of the active set of which it is not known that nothing is left in it."""
+    for one in scene.world.instances.values():
+        observed = one.observed if one.connected else None
+        known_empty = observed is not None and not observed.queue.events and not observed.dead_letters
+        if one.spec.pod.epoch == scene.active.epoch and one.running and not known_empty:
+            return one.spec.name
+    return None

@@ -1,0 +1,95 @@
+"""Range by range from one shard set to the other: each is rehearsed, sent on its way, and committed or given back."""
+
+from dataclasses import replace
+
+from shardpod.contract import Handover, ShardRange
+
+from .reshard_gate import gate
+from .reshard_handover import Close, Commit, GiveBack, judge
+from .reshard_step import PAUSED, Scene, Step
+from .reshard_voice import why_voice_waits
+from .world import Reshard, ReshardPhase, ShardSet
+
+
+def hand_over(scene: Scene, reshard: Reshard) -> Step:
+    """To the pending set, until all is."""
+    if reshard.fenced is not None:
+        return _finish(scene, reshard, reshard.fenced)
+    cut = next_range(reshard.pending, reshard.handed)
+    if cut is None:
+        return _end(scene, replace(reshard, handover=None))
+    if scene.world.request.paused:
+        return scene.stay(reshard, PAUSED)
+    return _rehearse(scene, reshard, cut, from_epoch=scene.active.epoch, to_epoch=reshard.pending.epoch)
+
+
+def _end(scene: Scene, reshard: Reshard) -> Step:
+    """All is handed over: the old set may go once the bot's voice does not hang on it any more."""
+    if (why := why_voice_waits(scene.spec, scene.world, reshard)) is not None:
+        return scene.stay(reshard, why)
+    return scene.enter(ReshardPhase.DRAINING, reshard)
+
+
+def give_all_back(scene: Scene, reshard: Reshard) -> Step:
+    """To the active set, the last one first, until nothing is the pending set's; then that ends."""
+    if reshard.fenced is not None:
+        return _finish(scene, reshard, reshard.fenced)
+    if not reshard.handed:
+        return scene.idle()
+    cut = reshard.handed[-1]
+    return _rehearse(scene, reshard, cut, from_epoch=reshard.pending.epoch, to_epoch=scene.active.epoch)
+
+
+def next_range(pending: ShardSet, handed: tuple[ShardRange, ...]) -> ShardRange | None:
+    """What is left of the first pod's range that is not handed over; None if all is.
+
+    A part of one is left where the pending set was cut anew in the middle.
+    """
+    done = {shard for cut in handed for shard in range(cut.first_shard_id, cut.last_shard_id + 1)}
+    for cut in pending.ranges:
+        left = [shard for shard in range(cut.first_shard_id, cut.last_shard_id + 1) if shard not in done]
+        if left:
+            end = next((shard for shard in range(left[0], left[-1] + 1) if shard in done), left[-1] + 1)
+            return ShardRange(first_shard_id=left[0], last_shard_id=end - 1)
+    return None
+
+
+def _rehearse(scene: Scene, reshard: Reshard, cut: ShardRange, *, from_epoch: int, to_epoch: int) -> Step:
+    """Begin to compare, or go on to the fence if the gate is open."""
+    handover = reshard.handover
+    if handover is None or (handover.range, handover.from_epoch) != (cut, from_epoch):
+        reshard = replace(reshard, handover=None)
+        if scene.wall < reshard.not_before:
+            return scene.stay(reshard, "what was handed over last has to settle first")
+        number = reshard.last_handover + 1
+        handover = Handover(number=number, range=cut, from_epoch=from_epoch, to_epoch=to_epoch, step="rehearse")
+        return scene.stay(replace(reshard, handover=handover, last_handover=number), "both shard sets compare")
+    if (why := gate(scene, reshard).closed_because(cut, handover)) is not None:
+        return scene.stay(reshard, why)
+    going = handover.model_copy(update={"step": "go"})
+    return scene.stay(replace(reshard, handover=going, giving_back=None, went_at=scene.wall), None)
+
+
+def _finish(scene: Scene, reshard: Reshard, handover: Handover) -> Step:
+    """The range is on its way: nothing else happens until it has arrived, or is back."""
+    verdict = judge(scene.world, scene.active, reshard, handover, scene.now)
+    over = replace(reshard, handover=None, giving_back=None)
+    match verdict:
+        case Close():
+            closing = replace(reshard, giving_back=verdict.reason)
+            return scene.stay(closing, f"a handover is being given back: {verdict.reason}")
+        case GiveBack():
+            again = replace(over, not_before=scene.wall + reshard.windows.history)
+            return scene.stay(again, f"a handover was given back: {reshard.giving_back}")
+        case Commit():
+            not_before = scene.wall + scene.spec.reshard.settle
+            handed = _handed(reshard, handover)
+            return scene.stay(replace(over, handed=handed, progressed_at=scene.wall, not_before=not_before), None)
+        case _:
+            return scene.stay(reshard, verdict.reason)
+
+
+def _handed(reshard: Reshard, handover: Handover) -> tuple[ShardRange, ...]:
+    if handover.to_epoch == reshard.pending.epoch:
+        return (*reshard.handed, handover.range)
+    return tuple(cut for cut in reshard.handed if cut != handover.range)

@@ -1,0 +1,224 @@
+"""Which events this worker delivers while two shard sets live, and its part in the handover of a range.
+
+Both sets receive every event of every guild; each is delivered by one of them (architecture, Ownership and the
+handover). Pure: what has to be done with events is in `effects`, to be carried out after every call, in order.
+"""
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shardpod.protocol import Event
+
+from .giver import Backlog, Giver
+from .history import History, Seen
+from .orders import HandoverOrder, Orders
+from .routing import is_of_session, key_of
+from .taker import Taker
+from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from .effects import Effect
+
+
+class HandoverReport(msgspec.Struct, frozen=True):
+    """How far this worker is with the handover of its orders, in the contract's words (HandoverObserved)."""
+
+    number: int
+    role: str
+    state: str
+    reason: str | None = None
+
+
+class Custody:
+    """For all shards of a worker, from the beginning of a reshard to its end.
+
+    `resuming`: the worker has just been started, so that it knows nothing of a handover that is already under way.
+    """
+
+    def __init__(
+        self, shard_ids: Collection[int], orders: Orders, backlog: Backlog, *, now: float, resuming: bool
+    ) -> None:
+        self.effects: list[Effect] = []
+        self.history = History(orders.windows)
+        self.not_ours = 0
+        self._shard_ids = frozenset(shard_ids)
+        self._backlog = backlog
+        self._since = now
+        self._part: Giver | Taker | None = None
+        self._orders = orders
+        self._is_ours = b""
+        self._take(orders, now, resuming=resuming)
+
+    @property
+    def orders(self) -> Orders:
+        return self._orders
+
+    @property
+    def taker(self) -> Taker | None:
+        return self._part if isinstance(self._part, Taker) else None
+
+    def watching_for(self, now: float) -> float:
+        """Seconds for which all that was received is remembered."""
+        return now - self._since
+
+    def received(self, event: Event) -> Verdict:
+        """Take note of an event, before any filter of the user's."""
+        if is_of_session(event.type):
+            return Verdict.OURS
+        key = key_of(event)
+        verdict = self._verdict(event, key)
+        if verdict is Verdict.NOT_OURS:
+            self.not_ours += 1
+        if not event.initial:  # the other set's sessions do not get it
+            # What is held may turn out the other's, and be asked back soon after: an abort needs the payload then.
+            self.history.saw(event, key, keep=verdict is not Verdict.OURS)
+        return verdict
+
+    def restored(self, event: Event) -> Verdict:
+        """Whose an event is that was outstanding before this worker was started: it was ours then."""
+        return Verdict.OURS if is_of_session(event.type) else self._verdict(event, key_of(event))
+
+    def follow(self, orders: Orders, now: float) -> None:
+        """Take the operator's word. A handover that is in it no more is over."""
+        self._take(orders, now, resuming=False)
+
+    def finish(self, *, ours: bool) -> None:
+        """The reshard is over, and this worker's epoch delivers everything, or nothing any more."""
+        self._end(ours=ours)
+
+    def tick(self, now: float, *, connected: bool) -> int:
+        """Do what is due; `connected`: all shards concerned are. How many events have still to be fingerprinted."""
+        left = self.history.digest(now)
+        if self._part is not None:
+            self._part.tick(now, connected=connected)
+            self._collect()
+        return left
+
+    def lease(self, number: int, until: float, now: float) -> None:
+        """Leave to deliver the range of handover `number` until then."""
+        if (taker := self.taker) is not None and taker.order.number == number:
+            taker.lease(until, now)
+            self._collect()
+
+    def expires(self, now: float) -> bool:
+        """Whether a lease is over that was not at the last look; then nothing more of the range is to be sent."""
+        taker = self.taker
+        if taker is None or taker.lease_until is None or now < taker.lease_until:
+            return False
+        taker.tick(now, connected=True)
+        self._collect()
+        return True
+
+    def rehearse(self, number: int, theirs: list[Seen], asked_at: float, now: float) -> None:
+        """Compare with what all givers saw."""
+        if (taker := self.taker) is not None and taker.order.number == number:
+            taker.rehearse(theirs, asked_at, now)
+
+    def activate(self, number: int, theirs: list[Seen], fenced_at: float, now: float) -> None:
+        """Begin to deliver: `theirs` is what all givers had received before their fences, the first at `fenced_at`."""
+        if (taker := self.taker) is not None and taker.order.number == number:
+            taker.activate(theirs, fenced_at, now)
+            self._collect()
+
+    def tail(self, number: int, wanted: Callable[[int], bool], now: float, *, go: bool) -> list[Seen] | None:
+        """For a taker: what this worker saw of the range, or had seen before its fence; None: not now."""
+        order = self._orders.handover
+        if order is None or order.number != number:
+            return None
+        # A worker without a part in it has no session that may see guilds of the range: it has nothing to tell.
+        return [] if self._part is None else self._part.tail(now, wanted, go=go)
+
+    def fence_age(self, now: float) -> float:
+        """Seconds since this worker fenced the range, 0 if it has not."""
+        part = self._part
+        return now - part.fenced_at if isinstance(part, Giver) and part.order.go else 0.0
+
+    def session_lost(self, shard_id: int) -> None:
+        """A session ended and cannot be resumed."""
+        if self._part is not None and self._orders.concerns(shard_id, self._part.order):
+            self._part.session_lost()
+            self._collect()
+
+    @property
+    def concerned(self) -> frozenset[int]:
+        """The shards whose sessions the handover concerns."""
+        part = self._part
+        if part is None:
+            return frozenset()
+        return frozenset(shard_id for shard_id in self._shard_ids if self._orders.concerns(shard_id, part.order))
+
+    @property
+    def handover_open(self) -> bool:
+        """Whether a range is between the sets: no session may change hands meanwhile."""
+        return self._part is not None and self._part.order.go
+
+    def report(self) -> HandoverReport | None:
+        part = self._part
+        if part is None:
+            return None
+        return HandoverReport(part.order.number, part.role, part.state.value, part.reason)
+
+    # Inside.
+
+    def _verdict(self, event: Event, key: int) -> Verdict:
+        pending_shard = key % self._orders.pending_count
+        part = self._part
+        if part is not None and part.order.covers(pending_shard):
+            verdict = part.received(event)
+            if part.effects:
+                self._collect()
+            return verdict
+        return Verdict.OURS if self._is_ours[pending_shard] else Verdict.NOT_OURS
+
+    def _take(self, orders: Orders, now: float, *, resuming: bool) -> None:
+        order = orders.handover
+        if self._part is not None and (order is None or order.number != self._part.order.number):
+            self._end(ours=self._is_now_ours(self._part.order.first, orders))
+        self._orders = orders
+        self._is_ours = bytes(orders.is_ours(shard) for shard in range(orders.pending_count))
+        if order is None:
+            return
+        if self._part is None:
+            self._part = self._new_part(order, lost=order.go and resuming)
+        if self._part is not None and order.go:
+            if self.watching_for(now) < orders.windows.history:
+                # The operator decided by a report of before this worker was started again.
+                self._part.cannot("a worker was started again just before")
+            self._part.go(order, now)
+            self._collect()
+
+    def _is_now_ours(self, pending_shard: int, orders: Orders) -> bool:
+        """Whose a range is that was between the sets: of two other sets, its number says nothing any more."""
+        sets = (orders.pending_epoch, orders.pending_count)
+        if sets == (self._orders.pending_epoch, self._orders.pending_count):
+            return orders.is_ours(pending_shard)
+        return any(orders.is_ours(shard) for shard in range(orders.pending_count))
+
+    def _new_part(self, order: HandoverOrder, *, lost: bool) -> Giver | Taker | None:
+        orders = self._orders
+        if not any(orders.concerns(shard_id, order) for shard_id in self._shard_ids):
+            return None
+        mine, count = self._shard_ids, orders.shard_count
+
+        def covers(key: int) -> bool:
+            return order.covers(key % orders.pending_count) and key % count in mine
+
+        def wanted(event: Event) -> bool:
+            return not is_of_session(event.type) and covers(key_of(event))
+
+        kind = Giver if orders.epoch == order.from_epoch else Taker
+        return kind(order, orders.windows, self.history, self._backlog, wanted, covers=covers, lost=lost)
+
+    def _end(self, *, ours: bool) -> None:
+        if self._part is not None:
+            self._part.end(ours=ours)
+            self._collect()
+            self._part = None
+
+    def _collect(self) -> None:
+        """The part's effects are ours to show."""
+        if self._part is not None and self._part.effects:
+            self.effects += self._part.effects
+            self._part.effects = []

@@ -1,0 +1,91 @@
+"""After the last range of a reshard: fetches the dead letters of the shard set that is about to go.
+
+What waited for the bot was delivered before each range changed hands; dead letters wait for a person, and stay.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+
+import structlog
+
+from shardpod.handover import Orders
+
+from .dead_letters import DeadLetterOffice
+from .link import LinkClosedError
+from .messages import AskPeer, Failed, FetchLetters, ForgetLetters, Letters, Neighbour, TransferAnswer
+
+RETRY = 0.5
+"""Seconds before a pod that cannot be asked now is asked again."""
+
+logger = structlog.get_logger("handover")
+
+
+class Inheriting:
+    """For all shards of a worker. `save` puts on disk what was fetched; false if it cannot."""
+
+    def __init__(
+        self,
+        office: DeadLetterOffice,
+        shard_ids: Collection[int],
+        *,
+        ask: Callable[[AskPeer], Awaitable[TransferAnswer]],
+        save: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._office = office
+        self._shard_ids = tuple(shard_ids)
+        self._ask = ask
+        self._save = save
+        self._heirs_of: set[str] = set()
+        self._counterparts: tuple[Neighbour, ...] = ()
+        self._fetching: asyncio.Task[None] | None = None
+
+    def follow(self, orders: Orders | None, counterparts: tuple[Neighbour, ...]) -> None:
+        """Take the operator's word: when all ranges are ours, what the other set still has is ours as well."""
+        self._counterparts = counterparts if orders is not None and _has_all(orders) else ()
+        if orders is not None and self._left() and (self._fetching is None or self._fetching.done()):
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch_all(orders.shard_count))
+
+    def close(self) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
+
+    def _left(self) -> list[Neighbour]:
+        return [one for one in self._counterparts if one.instance not in self._heirs_of]
+
+    async def _fetch_all(self, shard_count: int) -> None:
+        while left := self._left():
+            for one in left:
+                if await self._fetch(one, shard_count):
+                    self._heirs_of.add(one.instance)
+            if self._left():
+                await asyncio.sleep(RETRY)
+
+    async def _fetch(self, other: Neighbour, shard_count: int) -> bool:
+        """Whether all that it had for us is here."""
+        answer = await self._call(other, FetchLetters(shard_count, self._shard_ids))
+        if not isinstance(answer, Letters):
+            return False
+        if answer.letters:
+            await self._office.take_over(answer.letters, shard_count)
+            if not await self._save():
+                return False
+            logger.info("took over dead letters", of=other.instance, letters=len(answer.letters))
+            await self._call(other, ForgetLetters(tuple(letter.event.key for letter in answer.letters)))
+        return True
+
+    async def _call(self, other: Neighbour, request: FetchLetters | ForgetLetters) -> TransferAnswer:
+        if other.address is None:
+            return Failed("it cannot be reached at the moment")
+        try:
+            return await self._ask(AskPeer(other.address, request))
+        except (LinkClosedError, TimeoutError) as error:
+            return Failed(str(error) or "no answer")
+
+
+def _has_all(orders: Orders) -> bool:
+    """Whether this is the pending set, and every range is handed over to it."""
+    return (
+        orders.is_pending
+        and orders.handover is None
+        and all(orders.is_ours(shard) for shard in range(orders.pending_count))
+    )
