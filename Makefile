@@ -36,10 +36,14 @@ format: .venv/ready ## Put the code into the house's format
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format .
 
 .PHONY: bench
-bench: .venv/ready ## Measure all of docs/benchmarks.md and write it (a quarter of an hour)
-	@missed=0; for name in hotpath restart drain memory simulator; do \
+bench: .venv/ready ## Measure all of docs/benchmarks.md and write it (twenty minutes)
+	@missed=0; for name in hotpath restart drain reshard memory planner simulator; do \
 		echo "==> $$name"; $(BIN)/python bench/$$name.py --write docs/benchmarks.md || missed=1; \
 	done; exit $$missed
+
+.PHONY: soak
+soak: .venv/ready ## Simulate 10,000 reshards, every fault in every step (half an hour)
+	@RESHARDS_EACH=40 $(BIN)/pytest tests/simulated -s
 
 .PHONY: lossless
 lossless: .venv/ready ## Do every fault under load, and write docs/lossless.md (9 minutes)

@@ -120,10 +120,9 @@ async def measure(
     calm = range(first, simulator.ledger.next_number)
 
     state, course = directory / "state", Course()
-    asked = time.monotonic()
+    over = asyncio.create_task(follow(state, course, 3 * result.expected + 60))
     order = (COMMAND, "reshard", f"--to={case.new}", "--no-follow", f"--state-dir={state}")
     await asyncio.to_thread(subprocess.run, order, check=True, stdout=subprocess.DEVNULL)
-    over = asyncio.create_task(follow(state, course, 3 * result.expected + 60))
     await course.all_connected.wait()
     known = {pod.address for pod in old_pods}
     new_pods = [pod for pod in await asyncio.to_thread(up.pods) if pod.address not in known]
@@ -132,10 +131,11 @@ async def measure(
     ended = await over
     sampling.cancel()
     await asyncio.sleep(AFTERWARDS_SECONDS)
-    result.seconds, result.pending, result.active = ended - asked, max(pending), await asyncio.to_thread(pss, new_pods)
+    result.pending, result.active = max(pending), await asyncio.to_thread(pss, new_pods)
     edges = [*course.began.values(), ended]
-    result.handovers = len(course.fenced)
+    result.seconds, result.handovers = ended - edges[0], len(course.fenced)
     result.phases = {phase: edges[at + 1] - edges[at] for at, phase in enumerate(course.began)}
+    result.rules_broken = len(simulator.ledger.violations)
     simulator.stop_load()
     await asyncio.to_thread(account_for, simulator, bot, result)
     evaluate(simulator, bot, sent, calm, course, result)

@@ -77,6 +77,7 @@ class Result:
     pending: float = 0.0
     active: float = 0.0
     account: Account = field(default_factory=Account)
+    rules_broken: int = 0
 
     @property
     def added_ms(self) -> float:
@@ -85,7 +86,12 @@ class Result:
     @property
     def reached(self) -> bool:
         in_time = self.seconds <= TIME_GOAL * self.expected and self.added_ms <= DELAY_GOAL_MS
-        return in_time and self.pending <= MEMORY_GOAL * self.active and self.account.exactly_once
+        return (
+            in_time
+            and self.pending <= MEMORY_GOAL * self.active
+            and self.account.exactly_once
+            and not self.rules_broken
+        )
 
 
 def report(settings: Settings, results: list[Result], watching: Watching) -> str:
@@ -151,6 +157,6 @@ def _accounts(results: list[Result]) -> list[str]:
     return [
         f"Events, {one.case.title}: sent {one.account.sent:,}, delivered {one.account.delivered:,}, lost "
         f"{len(one.account.lost)}, doubled {len(one.account.doubled)}, repeated {len(one.account.repeated)}, out of "
-        f"order {len(one.account.order_violations)}.  "
+        f"order {len(one.account.order_violations)}; rules of Discord broken: {one.rules_broken}.  "
         for one in results
     ]

@@ -1,0 +1,1 @@
+"""Simulated reshards: a world of its own around the code that runs in production."""

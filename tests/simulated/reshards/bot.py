@@ -15,7 +15,7 @@ OF_SESSIONS = ("READY", "RESUMED", "GUILD_CREATE")
 
 @dataclass(slots=True)
 class Taken:
-    """One event that the bot has taken. `sent_at`: when the pod began to send it; `content`: its header for look-alikes."""
+    """One event that the bot has taken. `sent_at`: when the pod began to send it; `content`: its fingerprint."""
 
     number: int
     epoch: int

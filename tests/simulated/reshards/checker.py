@@ -42,14 +42,13 @@ class Checker:
         self._first = len(world.discord.events)
 
     def violations(self, injection: Injection) -> list[str]:
-        found = [
+        return [
             *self._lost_or_doubled(injection),
             *self._out_of_order(injection),
             *self._two_owners(),
             *self._identified_too_fast(),
             *self._left_over(),
         ]
-        return found
 
     # I2, I3: nothing is lost, nothing is doubled.
 
@@ -137,8 +136,13 @@ class Checker:
                 before = None
             if fenced is not None and fenced.number not in found:
                 found[fenced.number] = Window(
-                    fenced.number, fenced.range.first_shard_id, fenced.range.last_shard_id,
-                    reshard.pending.shard_count, fenced.from_epoch, fenced.to_epoch, at,
+                    fenced.number,
+                    fenced.range.first_shard_id,
+                    fenced.range.last_shard_id,
+                    reshard.pending.shard_count,
+                    fenced.from_epoch,
+                    fenced.to_epoch,
+                    at,
                 )
             if fenced is not None:
                 before = fenced.number, reshard.handed

@@ -1,4 +1,4 @@
-"""A pod's scratch directory: shards' stores that outlive its processes. In memory, as what counts is what is in them."""
+"""A pod's scratch directory: shards' stores that outlive its processes."""
 
 import asyncio
 from pathlib import Path

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from gateway_operator.core.world import ReshardPhase, ReshardRequest
 
-from .pods import Instance, SimulatedWorker
+from .pods import Instance
+from .workers import SimulatedWorker
 
 if TYPE_CHECKING:
     from .run import World
@@ -14,16 +15,32 @@ if TYPE_CHECKING:
 STEPS = ("Starting", "Warming", "rehearse", "fencing", "fenced", "live", "settled", "Draining", "Aborting")
 
 CRASHES = (
-    "old worker crashes", "new worker crashes", "old pod crashes", "new pod crashes", "old node is lost",
-    "new node is lost", "operator crashes", "new worker crashes, and its pod is cut off",
+    "old worker crashes",
+    "new worker crashes",
+    "old pod crashes",
+    "new pod crashes",
+    "old node is lost",
+    "new node is lost",
+    "operator crashes",
+    "new worker crashes, and its pod is cut off",
 )
 NETWORK = (
-    "old pod is cut off from the operator", "new pod is cut off from the operator", "old pod has no network",
-    "new pod has no network", "control messages are late", "control connections break",
+    "old pod is cut off from the operator",
+    "new pod is cut off from the operator",
+    "old pod has no network",
+    "new pod has no network",
+    "control messages are late",
+    "control connections break",
 )
 DISCORD = (
-    "old session reconnects", "new session reconnects", "old session is lost", "new session is lost",
-    "old set misses events", "new set misses events", "old session is late", "new session is late",
+    "old session reconnects",
+    "new session reconnects",
+    "old session is lost",
+    "new session is lost",
+    "old set misses events",
+    "new set misses events",
+    "old session is late",
+    "new session is late",
 )
 BOT = ("bot is slow", "bot is down", "bot crashes")
 PEOPLE = ("abort", "another target", "pods are replaced", "another leader")
@@ -75,7 +92,9 @@ class Injection:
         if self._random.random() < 0.5:
             await self._reach(world, self._random.choice(("fencing", "fenced", "live", "settled")), 0)
         else:
-            await self._until(lambda: (r := world.operators.memory.record.reshard) is not None and (r.handed or r.fenced))
+            await self._until(
+                lambda: (r := world.operators.memory.record.reshard) is not None and (r.handed or r.fenced)
+            )
         world.operators.wish(ReshardRequest(abort=True))
 
     async def _reach(self, world: "World", step: str, skip: int) -> None:
@@ -102,7 +121,7 @@ class Injection:
         await self._until(reached)
 
     async def _until(self, condition) -> None:
-        while not condition():
+        while not condition():  # noqa: ASYNC110 -- it is looked at from outside, as often as matters
             await asyncio.sleep(0.005)
 
     # What.

@@ -1,4 +1,4 @@
-"""Operators, one after the other: the real one, its control server and its ledger, with what was stored between them."""
+"""Operators, one after the other: all of the real one, and between them what was stored."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -81,8 +81,13 @@ class Answer:
         if now - self._read_at > 60.0:
             self._read_at = now
             self._info = GatewayInfo(
-                url="wss://discord", recommended_shards=1, total=BUDGET, remaining=self._remaining(),
-                reset_at=now + 80_000.0, max_concurrency=16, read_at=now,
+                url="wss://discord",
+                recommended_shards=1,
+                total=BUDGET,
+                remaining=self._remaining(),
+                reset_at=now + 80_000.0,
+                max_concurrency=16,
+                read_at=now,
             )
         return self._info
 
@@ -116,12 +121,20 @@ class Leader:
             term=term, secret="c", ledger=ledger, leases=leases, changed=changed, clock=loop.time
         )
         self.operator = Operator(
-            gateway, secrets_digest="", discord=Answer(remaining), pods=Guarded(self, pods), control=self.control,
-            ledger=ledger, leases=leases, memory=Guarded(self, memory), changed=changed, clock=loop.time,
+            gateway,
+            secrets_digest="",
+            discord=Answer(remaining),
+            pods=Guarded(self, pods),
+            control=self.control,
+            ledger=ledger,
+            leases=leases,
+            memory=Guarded(self, memory),
+            changed=changed,
+            clock=loop.time,
             calendar=lambda: datetime.fromtimestamp(WALL + loop.time(), UTC),
         )
         self.leases = leases
-        loop.create_task(self.operator.run())
+        self.running = loop.create_task(self.operator.run())
 
 
 class Operators:

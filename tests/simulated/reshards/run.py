@@ -10,7 +10,7 @@ import structlog
 from gateway_operator.core.world import ReshardPhase, ReshardRequest
 from gateway_operator.model import DiscordGateway
 
-from . import pods as pods_module
+from . import workers as workers_module
 from .bot import Bot
 from .checker import Checker
 from .discord import Discord
@@ -18,8 +18,9 @@ from .disk import DiskSpooler
 from .faults import Injection
 from .network import Network
 from .operators import Operators
-from .pods import Pods, SimulatedWorker, Surroundings, put_in_place
+from .pods import Pods, put_in_place
 from .virtual_loop import StandstillError, VirtualLoop
+from .workers import SimulatedWorker, Surroundings
 
 MAX_SKEW, FENCE_TIMEOUT = 0.5, 0.2
 EVENTS_PER_SECOND = 8.0
@@ -154,7 +155,7 @@ def run(seed: int, fault: str = "none", step: str = "none") -> Outcome:
     """One reshard; the same arguments give the same run."""
     put_in_place()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    pods_module._workers.clear()
+    workers_module.started.clear()
     DiskSpooler.disks.clear()
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)

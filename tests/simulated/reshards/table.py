@@ -64,10 +64,14 @@ def _too_long(_number: int, frame: FrameType | None) -> None:
     raise TooLongError("".join(traceback.format_stack(frame, limit=4)))
 
 
-def as_table(outcomes: Iterable[Outcome]) -> str:
+def hits(outcomes: Iterable[Outcome]) -> Counter[tuple[str, str]]:
     """How often each fault was done in each step."""
-    hits = Counter((one.fault, one.step) for one in outcomes if one.hit)
+    return Counter((one.fault, one.step) for one in outcomes if one.hit)
+
+
+def as_table(outcomes: Iterable[Outcome]) -> str:
+    done = hits(outcomes)
     wide = max(map(len, FAULTS))
     rows = [" " * wide + "".join(f"{step:>10}" for step in STEPS)]
-    rows += [f"{fault:{wide}}" + "".join(f"{hits[fault, step]:10}" for step in STEPS) for fault in FAULTS]
+    rows += [f"{fault:{wide}}" + "".join(f"{done[fault, step]:10}" for step in STEPS) for fault in FAULTS]
     return "\n".join(rows)

@@ -2,7 +2,10 @@
 
 Pure and synchronous. A lane is in exactly one place: ready (waiting for a sender), busy (its first events are with
 one), resting (its last delivery failed, and others go first), or frozen with its shard, which is being given to
-another pod. It exists only while it holds events, and all of its events are of one shard.
+another pod, or stopped while its range is between two shard sets. It exists only while it holds events, and all of its
+events are of one shard.
+
+This file is longer than 400 lines because all that changes the counts and the places of events has to agree.
 """
 
 from collections import OrderedDict, deque

@@ -4,7 +4,6 @@ The decisions are in `shardpod.handover`; here are the clock, the peers, the que
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from math import inf
 from typing import Any
@@ -141,7 +140,7 @@ class Handing:
 
     def expire_if_due(self) -> None:
         """Called before anything is sent: a lease may have run out while the process stood still."""
-        if self.custody is not None and self.custody.expires(time.monotonic()):
+        if self.custody is not None and self.custody.expires(self._loop.time()):
             self._carry_out()
 
     def tail(self, request: FetchTail) -> TransferAnswer:

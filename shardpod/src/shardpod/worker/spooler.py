@@ -71,6 +71,7 @@ class Spooler:
         self._closed = False
         self._flushing: set[asyncio.Task[bool]] = set()
         self._complained = False
+        self._running: asyncio.Task[None] | None = None
 
     async def open(self, shard_id: int) -> tuple[StoredSession | None, list[Event]]:
         """Open the shard's file, or make it: its checkpoint, and what of its queue was spooled, in order."""
@@ -227,6 +228,19 @@ class Spooler:
             file = None if self._closed else self.files.pop(shard_id, None)
             if file is not None:
                 await self._in_thread(file.store.delete)
+
+    def begin(self, shards: Callable[[], Iterable[Outstanding]]) -> None:
+        """Write what is due from now on, until `end`."""
+        self._running = asyncio.get_running_loop().create_task(self.run(shards))
+
+    async def end(self, shards: Iterable[Outstanding]) -> bool:
+        """Write all that is left, and close; whether all of it is on disk."""
+        self.stop()
+        if self._running is not None:
+            await self._running
+        saved = await self.flush(shards, everything=True)
+        await self.close()
+        return saved
 
     def stop(self) -> None:
         """End `run`, after one last look."""

@@ -56,6 +56,11 @@ Ask = Callable[[AskPeer], Awaitable[TransferAnswer]]
 """Carries a request to a peer. Answers `Failed` when the peer cannot be reached."""
 
 
+async def nobody(_request: object) -> TransferAnswer:
+    """Answer for the peers of a worker that has none."""
+    return Failed("this worker has no peers")
+
+
 class _TakenBackError(Exception):
     """The giver has resumed the session itself, or is about to."""
 

@@ -14,18 +14,17 @@ from random import Random
 import structlog
 
 from shardpod.delivery import Delivery, LaneQueue, Outstanding, Sink, SinkHealth
-from shardpod.protocol import Event, Session
-from shardpod.spool import StoredSession
+from shardpod.protocol import Event
 from shardpod.transport import Connector
 
 from .announcing import Announcing
+from .beginning import Beginning
 from .dead_letters import DeadLetterOffice
 from .giving import Giving
 from .handing import Handing
 from .inheriting import Inheriting
 from .messages import (
     DeadLetters,
-    Failed,
     FetchLetters,
     FetchTail,
     ForgetLetters,
@@ -43,17 +42,12 @@ from .report import WorkerReport
 from .settings import WorkerSettings
 from .shard import Holding, Shard, Sources
 from .spooler import Spooler
-from .taking import Ask, Taking
+from .taking import Ask, Taking, nobody
 
 _CONTESTED = 2
 """Connections lost within seconds of RESUMED after which a session may be contested (architecture: Takeover)."""
 
 logger = structlog.get_logger("worker")
-
-
-async def nobody(_request: object) -> TransferAnswer:
-    """Answer for the peers of a worker that has none."""
-    return Failed("this worker has no peers")
 
 
 class Worker:
@@ -86,7 +80,6 @@ class Worker:
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._drained: asyncio.Event | None = None
-        self._spooling: asyncio.Task[None] | None = None
         self._on_change = on_change
         self._queue = LaneQueue(
             ordering=settings.ordering,
@@ -168,65 +161,22 @@ class Worker:
 
     async def start(self) -> None:
         """Take up what is on disk, then begin to hold the shards. Raises StoreError if a file cannot be had."""
+        beginning = Beginning(
+            self._settings, self._queue, self._spooler, handing=self._handing, taking=self._taking, giving=self._giving
+        )
         for shard_id in self._settings.shard_ids:
             stored, events = (None, []) if self._spooler is None else await self._spooler.open(shard_id)
             shard = Shard(
                 shard_id, self._sources, self._queue, on_event=self._on_event, identity=self._settings.identity
             )
             self._shards[shard_id] = shard
-            await self._begin(shard, stored, events)
+            await beginning.begin(shard, stored, events, now=self._loop.time())
         if self._spooler is not None:
-            self._spooling = self._loop.create_task(self._spooler.run(self._outstanding))
+            self._spooler.begin(self._outstanding)
         self._announcing.follow(self._at_begin.orders, announce=self._at_begin.announce)
+        self._inheriting.follow(self._at_begin.orders, self._at_begin.counterparts)
         self._delivery.notify()
         self._on_change()
-
-    async def _begin(self, shard: Shard, stored: StoredSession | None, events: list[Event]) -> None:
-        session = self._session_of(shard.shard_id, stored)
-        if session is not None:
-            shard.outstanding.begin(session.session_id, session.seq)
-            shard.outstanding.spooled_seq = session.seq
-        for event in events:
-            if self._handing.restored(event):
-                self._queue.put_whatever_the_bound(event)
-        now = self._loop.time()
-        guilds = stored.guilds if stored is not None else b""
-        if stored is not None and stored.released_to is not None:
-            shard.was_released(session, guilds, to=stored.released_to, confirmed=stored.confirmed)
-            self._giving.resume_offer(shard)
-        elif self._settings.stored_only and session is None and not events and not self._has_letters(shard):
-            await self._giving.nothing_left(shard)
-        elif session is None and self._taking.has_neighbour(shard.shard_id):
-            shard.start(None, now=now, awaits_transfer=True)
-        else:
-            shard.start(session, guilds=guilds, now=now)
-            if session is not None and not guilds and (remote := self._taking.checkpoint(shard.shard_id)) is not None:
-                shard.protocol.guilds.assume(remote.guild_count, now)
-
-    def _session_of(self, shard_id: int, stored: StoredSession | None) -> Session | None:
-        """What to resume: what this instance's own file says, else, if no peer may have it, what the operator knows."""
-        remote = self._taking.checkpoint(shard_id)
-        own = stored if stored is not None and self._is_resumable(stored) else None
-        if own is None and not self._taking.has_neighbour(shard_id):
-            own = remote if remote is not None and self._is_resumable(remote) else None
-        if own is None or own.session_id is None:
-            return None
-        seq = own.seq
-        if remote is not None and remote.session_id == own.session_id:
-            # Both are good; of what the bot acknowledged last the operator may have heard before it was written here.
-            seq = max(seq, remote.seq)
-        return Session(own.session_id, own.resume_gateway_url, seq)
-
-    def _is_resumable(self, stored: StoredSession) -> bool:
-        settings = self._settings
-        return (
-            stored.session_id is not None
-            and stored.shard_count == settings.shard_count
-            and stored.identity == settings.identity
-        )
-
-    def _has_letters(self, shard: Shard) -> bool:
-        return self._spooler is not None and self._spooler.files[shard.shard_id].dead_letters > 0
 
     async def stop(self, *, drain_for: float) -> None:
         """Close all sessions resumably, give the queue `drain_for` seconds, and write to disk what is left."""
@@ -244,22 +194,13 @@ class Worker:
                 async with asyncio.timeout(drain_for):
                     await self._drained.wait()
         await self._delivery.close()
-        saved = await self._close_spool()
+        saved = self._spooler is not None and await self._spooler.end(self._outstanding())
         if self._queue.events:
             logger.warning(
                 "stopped with events that the bot has not acknowledged",
                 events=self._queue.events,
                 they_are="on disk, for the next start" if saved else "lost, unless Discord replays them",
             )
-
-    async def _close_spool(self) -> bool:
-        if self._spooler is None or self._spooling is None:
-            return False
-        self._spooler.stop()
-        await self._spooling
-        saved = await self._spooler.flush(self._outstanding(), everything=True)
-        await self._spooler.close()
-        return saved
 
     # Transfers and dead letters.
 
@@ -354,7 +295,8 @@ class Worker:
             return
         if self._queue.put(event):
             self._delivery.notify()
-        self._pause_if_full()
+        if self._may_pause:
+            self._pause_if_full()
 
     def _pause_if_full(self) -> None:
         if self._may_pause and not self._paused and self._queue.is_full:

@@ -72,7 +72,7 @@ class Counted:
     """Numbers of events. `repeated`: came again with its key. `again`: with another key, but the fingerprint it had.
 
     `doubled`: with another key, and nothing to know it by. `not_owed`: went to no session of the set that had to
-    deliver it, and did not arrive. `unexplained`: nobody sent it, or it names another guild.
+    deliver it, and did not arrive. `unexplained`: keys of what nobody sent, or what names another guild.
     """
 
     sent: int = 0
@@ -83,7 +83,7 @@ class Counted:
     again: list[int] = field(default_factory=list)
     doubled: list[int] = field(default_factory=list)
     disordered: list[int] = field(default_factory=list)
-    unexplained: list[int] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
     longest_delay: float = 0.0
 
 
@@ -113,5 +113,5 @@ def count(
         again=[number for number in account.doubled if number in known],
         doubled=[number for number in account.doubled if number not in known],
         disordered=account.order_violations,
-        unexplained=account.unknown + account.misread,
+        unexplained=[one.key for number, one in came if number == 0] + [f"event {each}" for each in account.misread],
     )

@@ -1,4 +1,4 @@
-"""4 → 8, and something dies in each phase of it: five deaths in one reshard."""
+"""4 → 8, and something dies in each phase of it: six deaths in one reshard."""
 
 import os
 import signal
@@ -28,8 +28,10 @@ def _hurting(hurt: Hurt) -> Callable[[Run], Awaitable[None]]:
         await hurt(run, 2)
         await run.between(handed=1)
         await hurt(run, 3)
+        await run.delivering_on_lease(handed=2)
+        await hurt(run, 5)
         await run.phase(ReshardPhase.DRAINING, within=90)
-        await hurt(run, 4)
+        await hurt(run, 6)
         await run.over(8)
 
     return act
@@ -94,11 +96,12 @@ async def _bot(run: Run, _nth: int) -> None:
 def _scenario(victim: str, words: str, hurt: Hurt, *, most_identifies: int = 8) -> Scenario:
     return Scenario(
         f"4 → 8, {victim} in each phase",
-        f"{words} Once in Starting, in Warming, between two ranges, while a range is between both sets, in Draining.",
+        f"{words} Once in Starting, in Warming, between two ranges, as a range is being fenced, as its new owner "
+        "delivers it under its lease, and in Draining.",
         _hurting(hurt),
         settings=Settings(name=victim),
         most_identifies=most_identifies,
-        crashes=5,
+        crashes=6,
     )
 
 

@@ -83,6 +83,12 @@ class Run:
             "a range to be on its way",
         )
 
+    async def delivering_on_lease(self, handed: int) -> None:
+        """Wait until a range, after `handed` others, is delivered by its new owner, and not yet handed over."""
+        await self.between(handed)
+        since = self.machine.log_size()
+        await until(lambda: self.machine.said('"state": "live"', since), "a new owner to deliver", every=0.005)
+
     async def handed(self, ranges: int) -> None:
         await self.world.until_reshard(
             lambda reshard: reshard is not None and len(reshard.handed) >= ranges, f"{ranges} ranges to be handed over"

@@ -60,6 +60,7 @@ async def perform(scenario: Scenario, world: World) -> Row:
     await run.end()
     counted = await run.count()
     assert run.ended_sessions == set() or scenario.refused, "sessions are closed so that they could be resumed"
+    assert counted.unexplained == [], "all that came was sent by Discord"
     assert run.violations == [], "Discord's rules were kept"
     return Row(
         sent=counted.sent,

@@ -36,7 +36,7 @@ spec:
   sharding: {{shardsPerPod: {per_pod}, shardsPerWorker: {per_worker}}}
   reshard: {{maxSkew: 500ms, fenceTimeout: 500ms, settle: 500ms, drainDelay: 2s, percentage: {percentage}}}
   delivery:
-    timeout: 2s
+    timeout: 10s
     sink: {{http: {{url: "http://127.0.0.1:{bot_port}/"}}}}
 """
 _RECORD = TypeAdapter(ReshardRecord)

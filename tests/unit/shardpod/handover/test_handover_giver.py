@@ -37,7 +37,7 @@ def test_a_fence_with_nothing_under_way_is_there_at_once(giver, fence):
 
 
 def test_one_that_has_not_watched_long_enough_does_not_fence(active, order):
-    side = active(now=66.1, handover=order())
+    side = active(now=67.1, handover=order())
     side.follow(100.0, handover=order(go=True))
 
     assert side.state == "undone"

@@ -61,7 +61,7 @@ def test_it_has_no_tail_to_tell(taker):
     assert taker().all_of(1, 100.0, go=False) is None
 
 
-@pytest.mark.parametrize(("watched", "state"), [(33.9, "lost"), (34.1, "waiting")])
+@pytest.mark.parametrize(("watched", "state"), [(32.9, "lost"), (33.1, "waiting")])
 def test_one_that_has_not_watched_long_enough_takes_no_part(pending, order, watched, state):
     side = pending(now=FENCED_AT - watched, handover=order())
     side.follow(FENCED_AT, handover=order(go=True))

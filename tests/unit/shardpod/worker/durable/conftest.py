@@ -278,9 +278,9 @@ class Pod:
             file.store.close()
         for shard in worker._shards.values():
             shard.runner.stop()
-        if worker._spooling is not None:
-            worker._spooling.cancel()
-            await asyncio.gather(worker._spooling, return_exceptions=True)
+        if worker._spooler is not None and worker._spooler._running is not None:
+            worker._spooler._running.cancel()
+            await asyncio.gather(worker._spooler._running, return_exceptions=True)
 
     @property
     def report(self):

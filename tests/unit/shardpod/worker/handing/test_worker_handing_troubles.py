@@ -209,3 +209,13 @@ async def test_the_windows_stay_what_they_were_when_it_began_to_watch(two, order
 
     assert two.new.handing.custody.orders.windows == windows
     assert two.new.handing.custody.orders.handover == order()
+
+
+async def test_closed_it_does_not_begin_to_deliver(two, order):
+    await two.watched()
+    two.say(order(go=True))
+    two.new.handing.close()
+    two.lease()
+    await asyncio.sleep(0.3)
+
+    assert two.new.state == "waiting"

@@ -1,0 +1,58 @@
+"""Thousands of reshards on a virtual clock, with the code that runs in production and every fault in every step."""
+
+import time
+
+import pytest
+from reshards.faults import FAULTS, STEPS
+from reshards.mutants import MUTANTS
+from reshards.table import as_table, cases, hits, run_all
+
+AT_LEAST = 2000
+SEEDS_OF_A_MUTANT = 120
+MINIMUM_PER_CELL = 10
+
+
+@pytest.fixture(scope="module")
+def outcomes(seeds_each):
+    began = time.monotonic()
+    every = list(run_all(cases(seeds_each)))
+    print(f"\n{len(every)} reshards, {sum(one.events for one in every)} events, {time.monotonic() - began:.0f} s")  # noqa: T201 -- shown with -s, or when it fails
+    return every
+
+
+@pytest.mark.timeout(7200)
+def test_no_reshard_loses_doubles_or_reorders_an_event_whatever_goes_wrong(outcomes):
+    broken = [one for one in outcomes if one.violations]
+    for one in broken:
+        print(one.command, one.shards, *one.violations, sep="\n    ")  # noqa: T201 -- shown with -s, or when it fails
+    assert len(outcomes) >= AT_LEAST
+    assert not broken
+
+
+def test_every_fault_was_done_in_every_step(outcomes):
+    print(f"\n{as_table(outcomes)}")  # noqa: T201 -- shown with -s, or when it fails
+    done = hits(outcomes)
+    assert {(fault, step) for fault in FAULTS for step in STEPS if done[fault, step] < MINIMUM_PER_CELL} == set()
+
+
+def test_reshards_without_a_fault_come_to_their_end(outcomes):
+    calm = [one for one in outcomes if (one.fault, one.step) == ("none", "none")]
+    assert calm
+    assert {one.ended for one in calm} == {"done"}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", MUTANTS)
+def test_leaving_out_a_part_of_the_design_is_found_out(part):
+    leave_out, where = MUTANTS[part]
+    wanted = [(number, *where[number % len(where)]) for number in range(SEEDS_OF_A_MUTANT)]
+    found = next((one for one in run_all(wanted, leave_out) if any(v.startswith("I") for v in one.violations)), None)
+    assert found is not None, f"without the {part} nothing was noticed"
+    print(f"\nwithout the {part}: {found.command}: {found.violations[0]}")  # noqa: T201 -- shown with -s, or when it fails
+
+
+@pytest.mark.timeout(60)
+def test_a_seed_gives_the_same_run_again():
+    case = (7, "new worker crashes", "live")
+    first, second = run_all([case, case])
+    assert first == second
