@@ -42,24 +42,18 @@ CASES = (Case(4, 8, shards_a_pod=2, max_concurrency=4), Case(16, 32, shards_a_po
 
 @dataclass
 class Course:
-    """A reshard as it was stored: when each phase began, and when which range was fenced, by handover number."""
+    """A reshard as it was stored: when each phase began."""
 
     began: dict[str, float] = field(default_factory=dict)
-    fenced: dict[int, tuple[float, int, int]] = field(default_factory=dict)
     all_connected: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, reshard: dict[str, Any] | None) -> bool:
         """Whether it is over."""
-        now = time.monotonic()
         if reshard is None:
             return bool(self.began)
-        self.began.setdefault(reshard["phase"], now)
+        self.began.setdefault(reshard["phase"], time.monotonic())
         if "Warming" in self.began:
             self.all_connected.set()
-        handover = reshard["handover"]
-        if handover is not None and handover["step"] == "go":
-            cut = handover["range"]
-            self.fenced.setdefault(handover["number"], (now, cut["first_shard_id"], cut["last_shard_id"]))
         return False
 
 
@@ -133,12 +127,12 @@ async def measure(
     await asyncio.sleep(AFTERWARDS_SECONDS)
     result.pending, result.active = max(pending), await asyncio.to_thread(pss, new_pods)
     edges = [*course.began.values(), ended]
-    result.seconds, result.handovers = ended - edges[0], len(course.fenced)
+    result.seconds = ended - edges[0]
     result.phases = {phase: edges[at + 1] - edges[at] for at, phase in enumerate(course.began)}
     result.rules_broken = len(simulator.ledger.violations)
     simulator.stop_load()
     await asyncio.to_thread(account_for, simulator, bot, result)
-    evaluate(simulator, bot, sent, calm, course, result)
+    evaluate(simulator, bot, sent, calm, result)
     return result
 
 
@@ -152,20 +146,31 @@ def account_for(simulator: Simulator, bot: BotProcess, result: Result) -> None:
     wait_until(all_arrived, "the last event", within=20, poll=1.0, or_go_on=True)
 
 
-def evaluate(
-    simulator: Simulator, bot: BotProcess, sent: dict[int, float], calm: range, course: Course, result: Result
-) -> None:
-    arrived = {number: at for at, number, *_ in reversed(bot.arrivals())}  # the first arrival counts
+def sessions(simulator: Simulator) -> dict[str, Any]:
+    summary: dict[str, Any] = simulator.ledger.summary()
+    found: dict[str, Any] = summary["sessions"]
+    return found
+
+
+def evaluate(simulator: Simulator, bot: BotProcess, sent: dict[int, float], calm: range, result: Result) -> None:
+    case = result.case
+    arrived = {number: (at, key) for at, number, key, _ in reversed(bot.arrivals())}  # the first arrival counts
+    new = {session for session, state in sessions(simulator).items() if state["shard"][1] == case.new}
+    ranges: list[list[tuple[float, float, bool]]] = [[] for _ in range(case.ranges)]
     for number, event_type, guild, kind, _receivers in simulator.ledger.rows():
         if kind != "load" or number not in arrived:
             continue
-        delay = arrived[number] - sent[number]
+        at, key = arrived[number]
+        delay = at - sent[number]
         if number in calm:
             result.calm.append(delay)
-        shard = 0 if guild is None or event_type in SHARD_0_TYPES else (int(guild) >> 22) % result.case.new
-        for fenced_at, first, last in course.fenced.values():
-            if first <= shard <= last and fenced_at <= sent[number] < fenced_at + AROUND:
-                result.moved.append(delay)
+        shard = 0 if guild is None or event_type in SHARD_0_TYPES else (int(guild) >> 22) % case.new
+        by_new_set = key.rpartition(":")[0] in new
+        ranges[shard // case.shards_a_pod].append((sent[number], delay, by_new_set))
+    for events in ranges:
+        # What the new set delivered first was sent just before the fence, or after it.
+        began = min(at for at, _, by_new_set in events if by_new_set)
+        result.moved += [delay for at, delay, _ in events if began <= at < began + AROUND]
 
 
 async def run(case: Case, settings: Settings) -> Result:

@@ -10,7 +10,7 @@ from watched import Watching
 
 RATE = 500.0
 AROUND = 1.0
-"""Seconds from a fence on: events that are sent then may be held."""
+"""Seconds from the first event on that a range's new pods deliver: what is sent then may be held."""
 BUCKET_INTERVAL = 5.0
 TIME_GOAL, DELAY_GOAL_MS, MEMORY_GOAL = 1.15, 250.0, 1.2
 
@@ -60,7 +60,7 @@ class Case:
 
 @dataclass
 class Result:
-    """Times in seconds, memory in MB a pod. `moved`: delays of events of a range from its fence on, `calm`: before.
+    """Times in seconds, memory in MB a pod. `moved`: delays of events of a range at its handover, `calm`: before.
 
     `before`: a pod of the old set without a reshard. `pending`: one of the new set, at most, while it was pending;
     `active`: when it had delivered everything for some seconds.
@@ -70,7 +70,6 @@ class Result:
     expected: float
     seconds: float = 0.0
     phases: dict[str, float] = field(default_factory=dict)
-    handovers: int = 0
     calm: list[float] = field(default_factory=list)
     moved: list[float] = field(default_factory=list)
     before: float = 0.0
@@ -123,9 +122,9 @@ def _times(results: list[Result]) -> list[str]:
 def _delays(results: list[Result]) -> list[str]:
     return _table(
         f"| from Discord to the bot, in ms; the goal is {DELAY_GOAL_MS:.0f} ms added | calm: median "
-        "| from a fence on: events | median | 99th percentile | longest | added |",
+        "| at a handover: events | median | 99th percentile | longest | added |",
         *(
-            f"| {one.case.title}, {one.handovers} handovers | {statistics.median(one.calm) * 1000:.1f} "
+            f"| {one.case.title} | {statistics.median(one.calm) * 1000:.1f} "
             f"| {len(one.moved):,} | {statistics.median(one.moved) * 1000:.1f} "
             f"| {percentile(one.moved, 0.99) * 1000:.1f} | {max(one.moved) * 1000:.1f} | {one.added_ms:.0f} |"
             for one in results

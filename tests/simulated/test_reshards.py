@@ -5,7 +5,9 @@ import time
 import pytest
 from reshards.faults import FAULTS, STEPS
 from reshards.mutants import MUTANTS
-from reshards.table import as_table, cases, hits, run_all
+from reshards.table import as_table, cases, hits, missing, run_all
+
+pytestmark = pytest.mark.timeout(7200)
 
 AT_LEAST = 2000
 SEEDS_OF_A_MUTANT = 120
@@ -14,23 +16,36 @@ MINIMUM_PER_CELL = 10
 
 @pytest.fixture(scope="module")
 def outcomes(seeds_each):
-    began = time.monotonic()
-    every = list(run_all(cases(seeds_each)))
-    print(f"\n{len(every)} reshards, {sum(one.events for one in every)} events, {time.monotonic() - began:.0f} s")  # noqa: T201 -- shown with -s, or when it fails
+    """Of all runs; what broke is told at once, for a soak takes long."""
+    began, every = time.monotonic(), []
+
+    def wanted():
+        yield cases(seeds_each)
+        for more in (1, 2, 3):
+            yield missing(every, min(seeds_each, MINIMUM_PER_CELL), more * 100_000)
+
+    for one in (one for some in wanted() if some for one in run_all(some)):
+        every.append(one)
+        if one.violations:
+            tell(one.command, one.shards, *one.violations)
+        if len(every) % 500 == 0:
+            tell(f"{len(every)} reshards", f"{time.monotonic() - began:.0f} s")
+    tell(f"{len(every)} reshards, {sum(one.events for one in every)} events, {time.monotonic() - began:.0f} s")
     return every
 
 
-@pytest.mark.timeout(7200)
+def tell(*lines):
+    print("", *lines, sep="\n    ", flush=True)  # noqa: T201 -- shown with -s, or when it fails
+
+
 def test_no_reshard_loses_doubles_or_reorders_an_event_whatever_goes_wrong(outcomes):
-    broken = [one for one in outcomes if one.violations]
-    for one in broken:
-        print(one.command, one.shards, *one.violations, sep="\n    ")  # noqa: T201 -- shown with -s, or when it fails
+    broken = [one.command for one in outcomes if one.violations]
     assert len(outcomes) >= AT_LEAST
     assert not broken
 
 
 def test_every_fault_was_done_in_every_step(outcomes):
-    print(f"\n{as_table(outcomes)}")  # noqa: T201 -- shown with -s, or when it fails
+    tell(as_table(outcomes))
     done = hits(outcomes)
     assert {(fault, step) for fault in FAULTS for step in STEPS if done[fault, step] < MINIMUM_PER_CELL} == set()
 
@@ -41,17 +56,15 @@ def test_reshards_without_a_fault_come_to_their_end(outcomes):
     assert {one.ended for one in calm} == {"done"}
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", MUTANTS)
 def test_leaving_out_a_part_of_the_design_is_found_out(part):
     leave_out, where = MUTANTS[part]
     wanted = [(number, *where[number % len(where)]) for number in range(SEEDS_OF_A_MUTANT)]
     found = next((one for one in run_all(wanted, leave_out) if any(v.startswith("I") for v in one.violations)), None)
     assert found is not None, f"without the {part} nothing was noticed"
-    print(f"\nwithout the {part}: {found.command}: {found.violations[0]}")  # noqa: T201 -- shown with -s, or when it fails
+    tell(f"without the {part}: {found.command}: {found.violations[0]}")
 
 
-@pytest.mark.timeout(60)
 def test_a_seed_gives_the_same_run_again():
     case = (7, "new worker crashes", "live")
     first, second = run_all([case, case])

@@ -23,6 +23,8 @@ CRASHES = (
     "new node is lost",
     "operator crashes",
     "new worker crashes, and its pod is cut off",
+    "old worker hangs",
+    "new worker hangs",
 )
 NETWORK = (
     "old pod is cut off from the operator",
@@ -199,19 +201,31 @@ class Injection:
                 world.discord.missing.clear()
             case _ if instance is None:
                 self.done = False
-            case "worker crashes" | "worker crashes, and its pod is cut off":
-                running = [one for one in instance.workers if one.process is not None and not one.process.dead]
-                if running:
-                    _kill(world, self._random.choice(running))
-                if what != "worker crashes":
-                    await asyncio.sleep(self._random.uniform(0.1, 0.4))
-                    await self._cut_off(world, instance, lasts, wholly=False)
+            case _ if what.startswith("worker"):
+                await self._do_to_a_worker(world, instance, what, lasts)
             case "pod crashes" | "node is lost":
                 instance.kill()
                 if what == "node is lost":
                     instance.disk.clear()
             case _:
                 await self._cut_off(world, instance, lasts, wholly=what == "pod has no network")
+
+    async def _do_to_a_worker(self, world: "World", instance: Instance, what: str, lasts: float) -> None:
+        running = [one for one in instance.workers if one.process is not None and not one.process.dead]
+        if not running:
+            return
+        worker = self._random.choice(running)
+        if what == "worker hangs":
+            process = worker.process
+            assert process is not None
+            process.halt()
+            await asyncio.sleep(lasts)
+            process.go_on()
+            return
+        _kill(world, worker)
+        if what != "worker crashes":
+            await asyncio.sleep(self._random.uniform(0.1, 0.4))
+            await self._cut_off(world, instance, lasts, wholly=False)
 
     async def _late(self, world: "World", shard_count: int, lasts: float) -> None:
         """More than the allowed skew, and nobody is told."""

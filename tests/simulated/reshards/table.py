@@ -1,5 +1,6 @@
 """Many reshards on all processors: every fault in every step, and what came of them."""
 
+import gc
 import multiprocessing
 import os
 import random
@@ -27,6 +28,13 @@ def cases(seeds_each: int, first_seed: int = 0) -> list[Case]:
     return [(first_seed + number, fault, step) for number, (fault, step) in enumerate(every)]
 
 
+def missing(outcomes: Iterable[Outcome], wanted: int, first_seed: int) -> list[Case]:
+    """More of the cells in which the fault came too late for its step, so that it was done less often than wanted."""
+    done = hits(outcomes)
+    cells = [(fault, step) for fault in FAULTS for step in STEPS if done[fault, step] < wanted]
+    return [(first_seed + number, *cell) for number, cell in enumerate(cells * 3)]
+
+
 def run_all(wanted: Iterable[Case], prepare: Callable[[], None] | None = None) -> Iterator[Outcome]:
     """As they end, on two processors. `prepare` is called in each, before the first."""
     os.environ["PYTHONHASHSEED"] = "0"  # or sets of names would be walked through in another order each time
@@ -39,6 +47,8 @@ def run_all(wanted: Iterable[Case], prepare: Callable[[], None] | None = None) -
 
 def _begin(prepare: Callable[[], None] | None) -> None:
     signal.signal(signal.SIGALRM, _too_long)
+    gc.freeze()
+    gc.set_threshold(50_000)
     sys.unraisablehook = lambda _: None  # what is left of killed tasks is no news
     if prepare is not None:
         prepare()

@@ -5,6 +5,7 @@ carries it in its context; once it is dead nothing of it ever runs again, not ev
 """
 
 import asyncio
+import heapq
 import selectors
 from asyncio import events
 from collections.abc import Callable, Coroutine
@@ -22,6 +23,8 @@ class Process:
     def __init__(self, name: str, parent: "Process | None" = None) -> None:
         self.name = name
         self.dead = False
+        self.halted = False
+        self.kept_waiting: list[events.Handle] = []
         self.children: list[Process] = []
         self.context = Context()
         self.context.run(_process.set, self)
@@ -39,6 +42,19 @@ class Process:
         """Have the process called later, if it still lives then."""
         loop = asyncio.get_running_loop()
         loop.call_at(loop.time() + delay, call, *arguments, context=self.context)
+
+    def halt(self) -> None:
+        """Let nothing run in it, as if it were stopped by a signal or by its machine."""
+        self.halted = True
+
+    def go_on(self) -> None:
+        """All that should have run meanwhile runs now."""
+        self.halted = False
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        waiting, self.kept_waiting = self.kept_waiting, []
+        if not self.dead:
+            loop._ready.extend(waiting)
 
     def kill(self) -> None:
         for one in (self, *self.children):
@@ -83,6 +99,19 @@ class _Jump(selectors.BaseSelector):
         return {}
 
 
+class _Handle(events.Handle):
+    def _run(self) -> None:
+        process = self._context.get(_process)
+        if process is not None and process.halted:
+            process.kept_waiting.append(self)
+        else:
+            super()._run()
+
+
+class _TimerHandle(_Handle, events.TimerHandle):
+    pass
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._virtual_now = 1000.0
@@ -97,7 +126,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def call_soon(self, callback, *args, context=None):
         process = _process.get() if context is None else context.get(_process)
-        handle = events.Handle(callback, args, self, context)
+        handle = _Handle(callback, args, self, context)
         if process is not None and process.dead:
             handle.cancel()
         else:
@@ -106,11 +135,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def call_at(self, when, callback, *args, context=None):
         process = _process.get() if context is None else context.get(_process)
+        handle = _TimerHandle(when, callback, args, self, context)
         if process is not None and process.dead:
-            handle = events.TimerHandle(when, callback, args, self, context)
             handle._cancelled = True
-            return handle
-        return super().call_at(when, callback, *args, context=context)
+        else:
+            heapq.heappush(self._scheduled, handle)
+            handle._scheduled = True
+        return handle
 
     def forget_the_dead(self) -> None:
         """Nothing that was scheduled for a dead process is done. Its tasks are kept, as ending them would run them."""

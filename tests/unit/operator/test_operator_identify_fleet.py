@@ -62,29 +62,42 @@ class Discord:
 
 
 def identify_all(
-    shards: Sequence[int], *, max_concurrency: int, answer_takes: float = 0.02, spawn_delay: float = 0.0
+    shards: Sequence[int],
+    *,
+    max_concurrency: int,
+    answer_takes: float = 0.02,
+    spawn_delay: float = 0.0,
+    discord_takes: Callable[[int], float] = lambda _shard: 0.02,
 ) -> list[tuple[float, int]]:
-    """Every shard does as it is told from START on; when each identified. Ends when all have, or fails."""
+    """Every shard does as it is told from START on; when each identified. Ends when all have, or fails.
+
+    `discord_takes`: seconds from a shard's Identify until Discord handles it, and READY follows.
+    """
     ledger = IdentifyLedger(started_at=START)
     discord = Discord(max_concurrency=max_concurrency, total=5000, window=1e9)
     info = discord.answer(asked=START, evaluated=START, arrived=START)
     ledger.update(info, reserve=100, max_concurrency=None, spawn_delay=spawn_delay)
-    agenda: list[tuple[float, int, int, int | None]] = [(START, n, shard, None) for n, shard in enumerate(shards)]
+    agenda: list[tuple[float, int, int, int | str | None]] = [(START, n, shard, None) for n, shard in enumerate(shards)]
     heapq.heapify(agenda)
     counter = len(agenda)
     asked = 0
     while agenda:
-        now, _order, shard, permit = heapq.heappop(agenda)
-        if permit is not None:
-            ledger.sent(permit, now)
+        now, _order, shard, what = heapq.heappop(agenda)
+        if what == "connected":
+            ledger.connected(1, len(shards), {shard}, now)
+            continue
+        if isinstance(what, int):
+            ledger.sent(what, now)
             continue
         asked += 1
         assert asked < 20 * len(shards), "shards are told to come back far too often"
         answer = ledger.ask(1, shard, len(shards), ready=True, now=now)
         counter += 1
         if isinstance(answer, Granted):
-            discord.identifies.append((now + answer_takes, shard))
+            handled = now + answer_takes + discord_takes(shard)
+            discord.identifies.append((handled, shard))
             heapq.heappush(agenda, (now + 2 * answer_takes, counter, shard, answer.permit))
+            heapq.heappush(agenda, (handled + 3 * answer_takes, counter, shard, "connected"))
         else:
             heapq.heappush(agenda, (now + answer_takes + answer.retry_in, counter, shard, None))
     assert discord.broken_rules(reserve=100) == []
@@ -101,6 +114,14 @@ def test_sixteen_shards_get_through_in_order_and_in_about_sixteen_intervals(shar
     ideal = 15 * DISCORD_INTERVAL
     assert identifies[-1][0] - identifies[0][0] <= 1.1 * ideal
     assert identifies[0][0] < FIRST + 0.1
+
+
+@pytest.mark.parametrize("late", [0.3, 1.0, 1.9])
+def test_an_identify_that_discord_handles_late_lets_the_next_of_its_bucket_wait(late):
+    identifies = identify_all(range(12), max_concurrency=4, discord_takes=lambda shard: late if shard < 4 else 0.0)
+
+    # That no bucket was broken is checked at its end.
+    assert identifies[-1][0] - identifies[0][0] <= 1.1 * 2 * DISCORD_INTERVAL + late
 
 
 def test_buckets_start_in_parallel_and_each_in_order():

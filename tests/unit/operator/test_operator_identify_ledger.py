@@ -8,8 +8,10 @@ from gateway_operator.core.identify_budget import (
     PERMIT_LIFETIME,
 )
 from gateway_operator.core.identify_ledger import (
+    ANSWER_PATIENCE,
     INTERVAL,
     LONGEST_RETRY,
+    UNANSWERED_RETRY,
     UNKNOWN_BUDGET_RETRY,
     Granted,
     IdentifyLedger,
@@ -52,6 +54,10 @@ def granted(made: IdentifyLedger, shard_id: int, now: float, *, epoch: int = 1) 
     answer = ask(made, shard_id, now, epoch=epoch)
     assert isinstance(answer, Granted), answer
     return answer
+
+
+def connected(made: IdentifyLedger, shard_id: int, now: float) -> None:
+    made.connected(1, 16, {shard_id}, now)
 
 
 def waits(made: IdentifyLedger, shard_id: int, now: float, *, ready: bool = True) -> float:
@@ -101,9 +107,30 @@ def test_the_bucket_opens_an_interval_after_the_reported_send():
     first = granted(made, 0, OPEN)
 
     made.sent(first.permit, OPEN + 0.4)
+    connected(made, 0, OPEN + 0.45)
 
     assert waits(made, 1, OPEN + 0.5) == pytest.approx(INTERVAL - 0.1)
     assert isinstance(granted(made, 1, OPEN + 0.4 + INTERVAL), Granted)
+
+
+def test_the_bucket_opens_five_seconds_after_the_shard_is_known_to_be_connected_if_that_is_later():
+    made = ledger()
+    first = granted(made, 0, OPEN)
+    made.sent(first.permit, OPEN)
+    connected(made, 0, OPEN + 1)
+
+    waits(made, 1, OPEN + 5.99)
+    assert granted(made, 1, OPEN + 6)
+
+
+def test_while_an_identify_is_not_answered_the_next_waits_for_two_seconds_more_and_asks_again_soon():
+    made = ledger()
+    first = granted(made, 0, OPEN)
+    made.sent(first.permit, OPEN)
+
+    assert waits(made, 1, OPEN + INTERVAL) == pytest.approx(UNANSWERED_RETRY)
+    waits(made, 1, OPEN + INTERVAL + ANSWER_PATIENCE - 0.01)
+    assert granted(made, 1, OPEN + INTERVAL + ANSWER_PATIENCE)
 
 
 def test_the_bucket_opens_an_interval_after_the_expiry_when_no_send_is_reported():
@@ -120,6 +147,7 @@ def test_a_report_that_comes_after_the_expiry_counts_from_the_expiry():
     first = granted(made, 0, OPEN)
 
     made.sent(first.permit, OPEN + PERMIT_LIFETIME + 3)
+    connected(made, 0, OPEN + PERMIT_LIFETIME + 0.2)
 
     assert granted(made, 1, OPEN + PERMIT_LIFETIME + INTERVAL)
 
@@ -130,6 +158,7 @@ def test_a_report_that_comes_twice_counts_once():
 
     made.sent(first.permit, OPEN + 0.1)
     made.sent(first.permit, OPEN + 3)
+    connected(made, 0, OPEN + 0.2)
 
     assert granted(made, 1, OPEN + 0.1 + INTERVAL)
     assert made.remaining(OPEN + 6) == 998

@@ -23,6 +23,7 @@ class FakeLedger:
     answer: Granted | Wait = field(default_factory=lambda: Granted(permit=5, expires_in=1.0))
     asked: list[tuple] = field(default_factory=list)
     reported: list[tuple] = field(default_factory=list)
+    seen_connected: list[tuple] = field(default_factory=list)
 
     def ask(self, epoch: int, shard_id: int, shard_count: int, *, ready: bool, now: float) -> Granted | Wait:
         self.asked.append((epoch, shard_id, shard_count, ready, now))
@@ -30,6 +31,9 @@ class FakeLedger:
 
     def sent(self, permit: int, now: float) -> None:
         self.reported.append((permit, now))
+
+    def connected(self, epoch: int, shard_count: int, shard_ids: set[int], now: float) -> None:
+        self.seen_connected.append((epoch, shard_count, shard_ids, now))
 
 
 @dataclass

@@ -7,7 +7,7 @@ the operator or the other pods.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import structlog
@@ -44,6 +44,8 @@ class PermitLedger(Protocol):
     def ask(self, epoch: int, shard_id: int, shard_count: int, *, ready: bool, now: float) -> Granted | Wait: ...
 
     def sent(self, permit: int, now: float) -> None: ...
+
+    def connected(self, epoch: int, shard_count: int, shard_ids: Collection[int], now: float) -> None: ...
 
 
 class NotUnderstoodError(Exception):
@@ -126,11 +128,16 @@ class PodConnection:
                     self.instance = self.instance or named
                     if named != self.instance:
                         raise NotUnderstoodError(f"this connection is {self.instance}'s, but a report named another")
+                    self._note_connected(observed)
                     self._heard(self, observed)
                 case PermitRequest() as request:
                     await self._socket.send(self._answer(request).model_dump_json())
                 case LeaseRequest() as request:
                     await self._socket.send(self._answer_lease(request).model_dump_json())
+
+    def _note_connected(self, observed: Observed) -> None:
+        connected = {shard.shard_id for shard in observed.shards if shard.state == "connected"}
+        self._ledger.connected(observed.epoch, observed.shard_count, connected, self._clock())
 
     def _assignment(self) -> Assignment | None:
         return None if self.instance is None else self._assigned(self.instance)

@@ -9,6 +9,7 @@ from shardpod.contract import (
     DeliverySettings,
     DiscordSettings,
     HttpSinkSettings,
+    Ownership,
     Peer,
     Windows,
 )
@@ -51,7 +52,7 @@ def assignments(
             shard_count=shard_count,
             range=one.spec.pod.range,
             role=one.role,
-            ownership=ownership(one.spec.pod.epoch, shard_count, active, writer.reshard),
+            ownership=writer.ownership(one.spec.pod.epoch, shard_count),
             windows=writer.windows,
             handover=writer.reshard.handover if writer.reshard and one.spec.name in writer.parties else None,
             counterparts=writer.counterparts.get(one.spec.name, ()),
@@ -88,9 +89,16 @@ class _Writer:
         givers, takers = parties(active, reshard, (one.spec for one in run))
         self.parties = givers | takers
         self._there = there_are(world.instances.values())
+        self._tables: dict[tuple[int, int], Ownership] = {}
 
     def is_pending(self, spec: InstanceSpec) -> bool:
         return self.reshard is not None and spec.pod.epoch == self.reshard.pending.epoch
+
+    def ownership(self, epoch: int, shard_count: int) -> Ownership:
+        """One table for all instances of a set: it names every range that was handed over."""
+        if (epoch, shard_count) not in self._tables:
+            self._tables[epoch, shard_count] = ownership(epoch, shard_count, self._active, self.reshard)
+        return self._tables[epoch, shard_count]
 
     def shard_count(self, spec: InstanceSpec) -> int | None:
         """Of the set that an instance belongs to; None where that is over, and it has not said what it was."""
@@ -122,7 +130,7 @@ class _Writer:
         A connected instance knows the sessions of its shards better than the operator does, but for those that have
         none yet. Sending it its own reports would make every one of them a new assignment.
         """
-        if planned.role != "active":
+        if planned.role != "active" or planned.settled:
             return ()
         kept = [shard_id for shard_id in planned.spec.pod.shards if (shard_id, shard_count) in self._world.checkpoints]
         if not kept:

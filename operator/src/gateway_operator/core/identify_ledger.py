@@ -9,6 +9,7 @@ Pure: the times passed in are seconds on the operator's monotonic clock. `identi
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .identify_budget import PERMIT_LIFETIME, IdentifyBudget
@@ -23,6 +24,12 @@ BUCKET_MARGIN = 0.25
 """Seconds on top, for an Identify that travels faster than the one before it."""
 
 INTERVAL = BUCKET_INTERVAL + BUCKET_MARGIN
+
+ANSWER_PATIENCE = 2.0
+"""Seconds on top for an Identify that Discord has not answered yet: it counts from when Discord handles it."""
+
+UNANSWERED_RETRY = 0.2
+"""Seconds after which a shard asks again whose turn waits for that answer."""
 
 LONGEST_RETRY = 60.0
 """Seconds a shard is told to wait at most: a changed budget or a shorter queue is noticed by then."""
@@ -79,6 +86,7 @@ class _Permit:
     place: Place
     granted_at: float
     sent_at: float | None = None
+    answered_at: float | None = None
 
     @property
     def expires_at(self) -> float:
@@ -88,6 +96,17 @@ class _Permit:
     def used_at(self) -> float:
         """When its Identify went out, at the latest."""
         return self.expires_at if self.sent_at is None else self.sent_at
+
+    @property
+    def bucket_opens_at(self) -> float:
+        """When Discord takes another of this bucket for sure, as far as that can be known."""
+        earliest = self.used_at + INTERVAL
+        if self.sent_at is None:
+            return earliest
+        if self.answered_at is None:
+            return earliest + ANSWER_PATIENCE
+        # By the answer at the latest it was handled.
+        return max(earliest, min(self.answered_at + BUCKET_INTERVAL, earliest + ANSWER_PATIENCE))
 
     def pending(self, now: float) -> bool:
         return self.sent_at is None and now < self.expires_at
@@ -150,6 +169,15 @@ class IdentifyLedger:
             # Another leader's permit: its bucket is not known, so all of them wait.
             self._opens_at = max(self._opens_at, now + INTERVAL)
 
+    def connected(self, epoch: int, shard_count: int, shard_ids: Collection[int], now: float) -> None:
+        """These shards have a session: Discord has answered their Identifies."""
+        for permit in self._recent.values():
+            place = permit.place
+            if permit.sent_at is None or permit.answered_at is not None:
+                continue
+            if (place.epoch, place.shard_count) == (epoch, shard_count) and place.shard_id in shard_ids:
+                permit.answered_at = now
+
     def remaining(self, now: float) -> int:
         """Identifies left in Discord's budget, the reserve among them; 0 while that is not known."""
         return self._budget.remaining(now)
@@ -206,6 +234,8 @@ class IdentifyLedger:
         bucket_turn = max(now, self._bucket_opens_for(place, expected_at=now)) + in_bucket * INTERVAL
         spawn_turn = max(now, self._last_granted_at + self._spawn_delay) + len(ahead) * self._spawn_delay
         turn = max(bucket_turn, spawn_turn, self._opens_at + in_bucket * INTERVAL)
+        if turn <= now < self._opens_for(place):
+            turn = now + UNANSWERED_RETRY  # all that is missing is an answer, which may come any moment
         retry_in = min(LONGEST_RETRY, turn - now)
         self._queue.expect(place, now + retry_in)
         return Wait(retry_in, self._why(len(ahead), now))
@@ -226,16 +256,12 @@ class IdentifyLedger:
         return max(self._opens_at, self._last_granted_at + self._spawn_delay, self._bucket_opens_for(place))
 
     def _bucket_opens_for(self, place: Place, expected_at: float | None = None) -> float:
-        """When its bucket is free. With `expected_at`, permits pending then are taken for used when granted."""
-        return max(
-            (
-                (permit.granted_at if expected_at is not None and permit.pending(expected_at) else permit.used_at)
-                + INTERVAL
-                for permit in self._recent.values()
-                if self._same_bucket(place, permit.place)
-            ),
-            default=-math.inf,
-        )
+        """When its bucket is free. With `expected_at`, as things mostly go: used when granted, answered at once."""
+        permits = [permit for permit in self._recent.values() if self._same_bucket(place, permit.place)]
+        if expected_at is None:
+            return max((permit.bucket_opens_at for permit in permits), default=-math.inf)
+        used = (permit.granted_at if permit.pending(expected_at) else permit.used_at for permit in permits)
+        return max((used_at + INTERVAL for used_at in used), default=-math.inf)
 
     def _rivals(self, one: Place, other: Place) -> bool:
         # A delay between any two permits makes all shards one queue.
@@ -246,4 +272,4 @@ class IdentifyLedger:
         return one.shard_id % self._concurrency == other.shard_id % self._concurrency
 
     def _forget_old_permits(self, now: float) -> None:
-        self._recent = {number: permit for number, permit in self._recent.items() if now < permit.used_at + INTERVAL}
+        self._recent = {number: permit for number, permit in self._recent.items() if now < permit.bucket_opens_at}

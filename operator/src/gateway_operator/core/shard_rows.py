@@ -33,17 +33,18 @@ def shard_rows(plan: Plan, world: World, intents: int) -> Iterator[ShardRow]:
             if pod.epoch != shard_set.epoch:
                 continue
             for shard_id in pod.shards:
-                place = ShardRow(
-                    shard_id=shard_id,
-                    shard_count=shard_set.shard_count,
-                    epoch=shard_set.epoch,
-                    pod=pod.name,
-                    state=UNKNOWN,
-                )
-                if (shard_set.epoch, shard_id) in known:
-                    yield _reported_row(place, *known[shard_set.epoch, shard_id], intents)
+                holder = known.get((shard_set.epoch, shard_id))
+                if holder is not None:
+                    yield _reported_row(shard_set, *holder, intents)
                 else:
-                    yield place.model_copy(update={"problem": _why_unknown(chosen.get(pod.name))})
+                    yield ShardRow(
+                        shard_id=shard_id,
+                        shard_count=shard_set.shard_count,
+                        epoch=shard_set.epoch,
+                        pod=pod.name,
+                        state=UNKNOWN,
+                        problem=_why_unknown(chosen.get(pod.name)),
+                    )
 
 
 def _sets(plan: Plan) -> Iterator[ShardSet]:
@@ -78,18 +79,19 @@ def _why_unknown(seen: InstanceSeen | None) -> str:
     return "its pod has not reported it yet"
 
 
-def _reported_row(place: ShardRow, seen: InstanceSeen, shard: ShardObserved, intents: int) -> ShardRow:
-    return place.model_copy(
-        update={
-            "pod": seen.spec.pod.name,
-            "instance": seen.spec.name,
-            "state": shard.state,
-            "guilds": shard.guilds,
-            "latency_ms": None if shard.latency is None else round(shard.latency * 1000, 1),
-            "queue_events": seen.observed.queue.events if seen.observed else 0,
-            "gap_seconds": None if shard.gap is None else round(shard.gap, 3),
-            "problem": _problem(shard, intents),
-        }
+def _reported_row(shard_set: ShardSet, seen: InstanceSeen, shard: ShardObserved, intents: int) -> ShardRow:
+    return ShardRow(
+        shard_id=shard.shard_id,
+        shard_count=shard_set.shard_count,
+        epoch=shard_set.epoch,
+        pod=seen.spec.pod.name,
+        instance=seen.spec.name,
+        state=shard.state,
+        guilds=shard.guilds,
+        latency_ms=None if shard.latency is None else round(shard.latency * 1000, 1),
+        queue_events=seen.observed.queue.events if seen.observed else 0,
+        gap_seconds=None if shard.gap is None else round(shard.gap, 3),
+        problem=_problem(shard, intents),
     )
 
 

@@ -50,13 +50,10 @@ class Pulse:
         self._ledger = ledger
         self._numbers: list[int] = []
         self._times: list[float] = []
-        self.longest_skip = 0.0
 
     async def beat(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if self._times:
-                self.longest_skip = max(self.longest_skip, loop.time() - self._times[-1])
             self._numbers.append(self._ledger.next_number)
             self._times.append(loop.time())
             await asyncio.sleep(self.EVERY)

@@ -145,7 +145,10 @@ class Run:
     def _count(self) -> Counted:
         rows = list(self.simulator.ledger.rows(self._first))
         new = frozenset(self.world.weather.delays) - self._sessions_before if self.refused else frozenset()
-        arrivals = self.bot.arrivals[self._arrivals_before :]
+        # What the sessions began with may still be on its way to the bot when a run begins; load may not.
+        earlier = self.simulator.ledger.rows(1, self._first - 1)
+        beginnings = numbers_by_key(row for row in earlier if row[3] == "session")
+        arrivals = [one for one in self.bot.arrivals[self._arrivals_before :] if one.key not in beginnings]
         numbers = numbers_by_key(rows)
         counted = count(rows, arrivals, numbers, new)
         counted.longest_delay = self._longest_delay(arrivals, numbers)
