@@ -59,6 +59,11 @@ class Gate:
         for epoch, first, last in sorted(wanted - holders.keys()):
             yield f"shards {first}-{last} of epoch {epoch} have no pod yet"
 
+    def is_blind(self, cut: ShardRange, handover: Handover) -> bool:
+        """Whether a giver's shard was refused: what it does not receive cannot be compared with anything."""
+        concerned = concern(cut, self.active, self.reshard.pending)
+        return self._blind(self.world.instances.values(), concerned, handover)
+
     def _shards(self, seen: InstanceSeen, concerned: Concern) -> Iterator[str]:
         shard_count = self._shard_count(seen.spec.pod)
         giver = seen.spec.pod.epoch == self._from_epoch()

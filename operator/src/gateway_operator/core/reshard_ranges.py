@@ -64,9 +64,10 @@ def _rehearse(scene: Scene, reshard: Reshard, cut: ShardRange, *, from_epoch: in
         number = reshard.last_handover + 1
         handover = Handover(number=number, range=cut, from_epoch=from_epoch, to_epoch=to_epoch, step="rehearse")
         return scene.stay(replace(reshard, handover=handover, last_handover=number), "both shard sets compare")
-    if (why := gate(scene, reshard).closed_because(cut, handover)) is not None:
+    its_gate = gate(scene, reshard)
+    if (why := its_gate.closed_because(cut, handover)) is not None:
         return scene.stay(reshard, why)
-    going = handover.model_copy(update={"step": "go"})
+    going = handover.model_copy(update={"step": "go", "blind": its_gate.is_blind(cut, handover)})
     return scene.stay(replace(reshard, handover=going, giving_back=None, went_at=scene.wall), None)
 
 

@@ -88,7 +88,8 @@ class Handover(_Message):
 
     `rehearse`: compare what both sets saw, nothing changes hands. `go`: those of `from_epoch` fence the range and hold
     what follows; those of `to_epoch` ask for a lease, and go live when they have it. It ends with an assignment in
-    which it is no more: the range is then whose `Ownership.handed` says it is.
+    which it is no more: the range is then whose `Ownership.handed` says it is. `blind`: Discord has refused a giver's
+    shard, so that what both sets saw cannot be compared.
     """
 
     number: int
@@ -96,6 +97,7 @@ class Handover(_Message):
     from_epoch: int
     to_epoch: int
     step: Literal["rehearse", "go"]
+    blind: bool = False
 
 
 class Peer(_Message):

@@ -3,7 +3,7 @@
 Both sets receive every event, in sessions that share nothing but the content of what they receive.
 """
 
-from .custody import Custody, HandoverReport
+from .custody import UNCONCERNED, Custody, HandoverReport
 from .effects import Deliver, Discard, Effect, Release, Settle, StartLanes, StopLanes
 from .fingerprint import fingerprint, has_own_id
 from .history import History, Seen
@@ -14,6 +14,7 @@ from .verdict import Verdict
 from .windows import Windows
 
 __all__ = [
+    "UNCONCERNED",
     "Custody",
     "Deliver",
     "Discard",

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .effects import Effect
 
 
+UNCONCERNED = "unconcerned"
+"""The state of a worker none of whose sessions the handover concerns: it has heard of it, and has no part in it."""
+
+
 class HandoverReport(msgspec.Struct, frozen=True):
     """How far this worker is with the handover of its orders, in the contract's words (HandoverObserved)."""
 
@@ -62,6 +66,13 @@ class Custody:
     def watching_for(self, now: float) -> float:
         """Seconds for which all that was received is remembered."""
         return now - self._since
+
+    def stood_still(self, now: float) -> None:
+        """The process did nothing for a while: what it reads now came earlier, and nobody can say when."""
+        self._since = now
+        if self._part is not None:
+            self._part.stood_still(now)
+            self._collect()
 
     def received(self, event: Event) -> Verdict:
         """Take note of an event, before any filter of the user's."""
@@ -155,9 +166,10 @@ class Custody:
         return self._part is not None and self._part.order.go
 
     def report(self) -> HandoverReport | None:
-        part = self._part
+        part, order = self._part, self._orders.handover
         if part is None:
-            return None
+            role = "giver" if order is not None and order.from_epoch == self._orders.epoch else "taker"
+            return None if order is None else HandoverReport(order.number, role, UNCONCERNED)
         return HandoverReport(part.order.number, part.role, part.state.value, part.reason)
 
     # Inside.

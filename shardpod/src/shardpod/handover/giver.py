@@ -90,6 +90,9 @@ class Giver:
         self._held.append(event)
         return Verdict.HELD
 
+    def stood_still(self, now: float) -> None:
+        """Of no consequence once it has fenced; before, `cannot` follows if it is to."""
+
     def cannot(self, why: str) -> None:
         """Never fence under this number: too little is remembered."""
         if self.state is GiverState.OPEN:

@@ -8,7 +8,10 @@ from .windows import Windows
 
 
 class HandoverOrder(msgspec.Struct, frozen=True):
-    """The range, in shards of the pending set, that is between two epochs. `go`: no longer only compared."""
+    """The range, in shards of the pending set, that is between two epochs. `go`: no longer only compared.
+
+    `blind`: a giver's shard does not receive what it should, so that nothing can be compared.
+    """
 
     number: int
     first: int
@@ -16,6 +19,7 @@ class HandoverOrder(msgspec.Struct, frozen=True):
     from_epoch: int
     to_epoch: int
     go: bool
+    blind: bool = False
 
     def covers(self, pending_shard: int) -> bool:
         return self.first <= pending_shard <= self.last

@@ -116,6 +116,13 @@ class Taker:
             self.state = TakerState.REHEARSING
             self.reason = _difference(unmatched)
 
+    def stood_still(self, now: float) -> None:
+        """What is read now came earlier: nothing can be aligned by such times, and what is expected is late."""
+        if self.state is TakerState.WAITING:
+            self.state, self.reason = TakerState.LOST, "its worker stood still since the sets were compared"
+        elif self._matching is not None:
+            self._matching.tick(now, connected=False)
+
     def cannot(self, why: str) -> None:
         """Never go live under this number: too little is remembered."""
         if self.state in (TakerState.REHEARSING, TakerState.REHEARSED):
@@ -158,7 +165,8 @@ class Taker:
         if self._history.payloads_since > fenced_at - self._windows.max_skew:
             self.state, self.reason = TakerState.LOST, "the fence was too long ago: what came since is not remembered"
             return
-        if (unmatched := rehearse(mine, theirs, fenced_at, self._windows)) is not None:
+        unmatched = None if self.order.blind else rehearse(mine, theirs, fenced_at, self._windows)
+        if unmatched is not None:
             self.state, self.reason = TakerState.LOST, _difference(unmatched)
             return
         self._matching = Matching(theirs, self._windows)

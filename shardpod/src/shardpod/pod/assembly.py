@@ -134,6 +134,7 @@ def _order(handover: Handover | None) -> HandoverOrder | None:
         handover.from_epoch,
         handover.to_epoch,
         handover.step == "go",
+        handover.blind,
     )
 
 

@@ -38,6 +38,8 @@ TICK = 0.05
 """Seconds between two looks at what is due; so long a fence or a lease is noticed late at most."""
 REHEARSE_EVERY = 1.0
 """Seconds between two comparisons of what both sets saw."""
+STANDSTILL = 0.5
+"""Of `fence_timeout`: a loop that is late by more has stood still; less is in the tolerance of all comparisons."""
 LAG_MEMORY = 5.0
 """Seconds for which the largest delay of the loop is told."""
 
@@ -89,6 +91,7 @@ class Handing:
     def follow(self, orders: Orders | None, counterparts: tuple[Neighbour, ...], *, resuming: bool = False) -> None:
         """Take the operator's word; no orders: no reshard runs, and this worker delivers all it receives."""
         now = self._loop.time()
+        self._note_standstill(now)
         self._counterparts = counterparts
         begins = self.custody is None
         if orders is None:
@@ -109,6 +112,8 @@ class Handing:
     def received(self, event: Event) -> bool:
         """Take note of an event just received; whether it is to be delivered from here, now."""
         assert self.custody is not None
+        if event.received_at > self._tick_due:
+            self._note_standstill(event.received_at)
         verdict = self.custody.received(event)
         if self.custody.effects:
             self._carry_out()
@@ -133,6 +138,7 @@ class Handing:
     def lease(self, lease: Lease) -> None:
         if self.custody is not None:
             now = self._loop.time()
+            self._note_standstill(now)
             self.custody.lease(lease.number, lease.until, now)
             # Not only at the next tick: nothing more is sent from that moment on.
             self._loop.call_at(lease.until, self._look)
@@ -198,9 +204,21 @@ class Handing:
         late = now - self._tick_due
         if late > self._lag[1] or now - self._lag[0] > LAG_MEMORY:
             self._lag = (now, late)
+        self._note_standstill(now)
         self._set_timer()  # first: whatever goes wrong below, a lease must run out
         self._note_lost_sessions()
         self._look()
+
+    def _note_standstill(self, now: float) -> None:
+        """Whatever comes first after a standstill comes before the tick that is late, and has to know of it."""
+        if self.custody is None:
+            return
+        late = now - self._tick_due
+        if late > self.custody.orders.windows.fence_timeout * STANDSTILL:
+            logger.warning("the worker stood still while two shard sets live", seconds=round(late, 3))
+            self._lag, self._tick_due = (now, late), now
+            self.custody.stood_still(now)
+            self._carry_out()
 
     def _look(self) -> None:
         """Do what is due."""
@@ -208,6 +226,7 @@ class Handing:
         if custody is None:
             return
         now = self._loop.time()
+        self._note_standstill(now)
         custody.tick(now, connected=self._connected(custody))
         self._carry_out()
         taker = custody.taker
@@ -278,6 +297,7 @@ class Handing:
             self.custody.finish(ours=True)
             self._carry_out()
             self.custody = None
+            self._tick_due = inf
 
     # Peers and disk.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from shardpod.handover import HandoverReport
+from shardpod.handover import UNCONCERNED, HandoverReport
 from shardpod.protocol import ShardState
 
 
@@ -114,7 +114,7 @@ def merged(reports: Iterable[WorkerReport]) -> WorkerReport:
             for reason in dict.fromkeys(reason for one in every for reason in one.dropped)
         },
         paused=any(one.paused for one in every),
-        handover=_least_advanced([one.handover for one in every if one.handover is not None]),
+        handover=_least_advanced([one.handover for one in every if one.shards]),
         watching_for=min((one.watching_for for one in every if one.watching_for is not None), default=None),
         loop_lag=max((one.loop_lag for one in every), default=0.0),
         voice=_known_sum([one.voice for one in every if one.shards]),
@@ -123,16 +123,36 @@ def merged(reports: Iterable[WorkerReport]) -> WorkerReport:
     )
 
 
-_ADVANCE = ("lost", "undone", "expired", "rehearsing", "rehearsed", "fencing", "waiting", "fenced", "live", "settled")
+_ADVANCE = (
+    "lost",
+    "undone",
+    "expired",
+    "rehearsing",
+    "rehearsed",
+    "fencing",
+    "waiting",
+    "fenced",
+    "live",
+    "settled",
+    UNCONCERNED,
+)
 """States of a handover: all workers together are as far as the first of these that one of them is in."""
 
 
-def _least_advanced(reports: list[HandoverReport]) -> HandoverReport | None:
-    """Of the newest handover that one of them knows; who does not know it yet is not concerned, or soon heard of."""
-    newest = max((one.number for one in reports), default=0)
-    return min(
-        (one for one in reports if one.number == newest), key=lambda one: _ADVANCE.index(one.state), default=None
-    )
+def _least_advanced(reports: list[HandoverReport | None]) -> HandoverReport | None:
+    """Of the newest handover that one of them knows. Who has not heard of it yet may be concerned, and is behind all.
+
+    A worker without shards is one that has ended, and is not asked.
+    """
+    known = [one for one in reports if one is not None]
+    newest = max((one.number for one in known), default=0)
+    heard = [one for one in known if one.number == newest]
+    least = min(heard, key=lambda one: _ADVANCE.index(one.state), default=None)
+    if least is None or (len(heard) == len(reports) and least.state == UNCONCERNED):
+        return None
+    if len(heard) == len(reports) or least.state in ("lost", "undone", "expired"):
+        return least
+    return HandoverReport(newest, least.role, "rehearsing", "a worker has not heard of it yet")
 
 
 def _known_sum(counts: list[int | None]) -> int | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shardpod.handover import Verdict
+from shardpod.handover import UNCONCERNED, Verdict
 
 
 def test_before_anything_is_handed_over_the_active_set_delivers_all_and_the_pending_one_nothing(active, pending):
@@ -106,7 +106,7 @@ def test_a_worker_whose_sessions_are_not_concerned_takes_no_part(active, order):
     # Guilds of pending shard 0 are even: of the active set only shards 0 and 2 have them.
     side = active((1, 3), now=-100.0, handover=order(first=0, last=0, go=True))
 
-    assert side.custody.report() is None
+    assert side.custody.report().state == UNCONCERNED
     assert side.custody.concerned == frozenset()
     assert not side.custody.handover_open
     assert side.receive(1, key=3) is Verdict.OURS

@@ -1,10 +1,12 @@
 """What a worker is told of ownership, of all that an assignment says; and what it says back."""
 
+import msgspec
 import pytest
 
-from shardpod.handover import Custody, HandoverOrder, HandoverReport, Orders, Windows
+from shardpod.handover import UNCONCERNED, Custody, HandoverOrder, HandoverReport, Orders, Windows
 from shardpod.pod.assembly import orders_of
-from shardpod.worker.report import WorkerReport, merged
+from shardpod.protocol import ShardState
+from shardpod.worker.report import ShardReport, WorkerReport, merged
 
 TWO_SETS = {"active_epoch": 1, "active_shard_count": 16, "pending_epoch": 2, "pending_shard_count": 24}
 
@@ -70,8 +72,11 @@ def test_a_dropped_set_delivers_nothing_of_any_key(make_assignment, make_event):
 # How far all workers of a pod are together.
 
 
+SHARD = ShardReport(0, ShardState.CONNECTED, 1, 0, True, None, "s", "wss://x", 1, 1, None, None)
+
+
 def report(state, number=1, role="giver"):
-    return WorkerReport(handover=HandoverReport(number, role, state))
+    return WorkerReport(shards=(SHARD,), handover=HandoverReport(number, role, state))
 
 
 @pytest.mark.parametrize(
@@ -94,8 +99,25 @@ def test_all_workers_are_as_far_as_the_one_that_is_least(states, together):
 
 
 def test_a_worker_that_is_not_concerned_holds_nobody_up():
-    assert merged([WorkerReport(), report("fenced")]).handover.state == "fenced"
+    assert merged([report(UNCONCERNED), report("fenced")]).handover.state == "fenced"
+    assert merged([report(UNCONCERNED), report(UNCONCERNED)]).handover is None
     assert merged([WorkerReport(), WorkerReport()]).handover is None
+
+
+@pytest.mark.parametrize("state", ["rehearsed", "fenced", "live", "settled"])
+def test_a_worker_that_has_not_heard_of_the_handover_is_behind_all_others(state):
+    silent = msgspec.structs.replace(report(state), handover=None)
+    before = report("settled", 0)
+
+    assert merged([report(state), silent]).handover.state == "rehearsing"
+    assert merged([report(state), before]).handover.state == "rehearsing"
+
+
+@pytest.mark.parametrize("state", ["lost", "undone", "expired"])
+def test_what_must_be_acted_on_is_told_though_a_worker_has_not_heard_of_the_handover(state):
+    silent = msgspec.structs.replace(report(state), handover=None)
+
+    assert merged([report(state), silent]).handover.state == state
 
 
 def test_only_the_newest_handover_counts():

@@ -213,6 +213,15 @@ def test_ready_may_write_guild_ids_as_numbers(drive):
     assert shard.protocol.guilds.all_loaded(shard.now)
 
 
+def test_of_a_session_whose_guilds_nobody_remembers_none_is_waited_for_for_longer_than_a_pause(drive):
+    guilds = drive().protocol.guilds
+    guilds.assume(500, 100.0)
+
+    assert guilds.count == 500
+    assert not guilds.all_loaded(109.9)
+    assert guilds.all_loaded(110.0)
+
+
 def test_a_session_without_guilds_is_loaded_at_once(drive):
     assert drive().identify().protocol.guilds.all_loaded(1000.0)
 

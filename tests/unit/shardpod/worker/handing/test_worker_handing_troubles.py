@@ -219,3 +219,16 @@ async def test_closed_it_does_not_begin_to_deliver(two, order):
     await asyncio.sleep(0.3)
 
     assert two.new.state == "waiting"
+
+
+async def test_the_first_thing_after_a_standstill_knows_of_it(two, order):
+    await two.watched()
+    two.say(order(go=True))
+    await asyncio.sleep(0.1)
+    assert two.new.state == "waiting"
+
+    handing = two.new.handing
+    handing._tick_due -= 10.0  # as if the loop had not run since: the tick is as late as everything else
+    two.lease(lasts=5.0)
+    await asyncio.sleep(0.2)
+    assert two.new.state == "lost"
