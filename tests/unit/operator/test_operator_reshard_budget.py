@@ -95,8 +95,8 @@ def test_the_reserve_is_never_touched(remaining, enough):
 
 def test_a_shortage_says_the_numbers_and_when_it_would_be_possible():
     assert shortage(SPEC, world(ledger=left(120)), 32) == (
-        "it takes 39 identifies (32 shards and 7 for restarts meanwhile), and 120 of 1000 are left, 100 of them kept "
-        "back (spec.reshard.identifyReserve): possible from 2026-03-01 14:00 UTC on, in 2 h"
+        "it takes 39 identifies (32 shards and 7 for restarts meanwhile), and 120 of 1,000 are left, 100 of them "
+        "kept back (spec.reshard.identifyReserve): possible from 2026-03-01 14:00 UTC on, in 2 h"
     )
 
 
@@ -108,7 +108,7 @@ def test_when_the_refill_is_not_known_it_says_so():
 
 def test_what_no_day_has_identifies_for_is_said_to_be_impossible():
     assert shortage(SPEC, world(), 751) == (
-        "it takes 902 identifies (751 shards and 151 for restarts meanwhile), more than there ever are: 1000 a day, "
+        "it takes 902 identifies (751 shards and 151 for restarts meanwhile), more than there ever are: 1,000 a day, "
         "100 of them kept back (spec.reshard.identifyReserve)"
     )
     assert shortage(SPEC, world(ledger=left(1000)), 750) is None
@@ -290,12 +290,22 @@ def test_to_pause_and_to_resume_leave_the_number_alone():
     assert take(ReshardOrder(pause=False), paused)[0] == asked
 
 
-def test_to_give_up_forgets_the_number():
-    running = world(reshard=reshard(), request=ReshardRequest(to=8, manifest_shards=4))
-    request, message = take(ReshardOrder(abort=True), running)
+def test_to_give_up_leaves_the_number_to_the_machine_which_knows_what_it_stood_in_for():
+    asked = ReshardRequest(to=8, manifest_shards=3)
+    request, message = take(ReshardOrder(abort=True), world(reshard=reshard(), request=asked), spec_of(shards=3))
 
-    assert request == ReshardRequest(abort=True)
+    assert request == replace(asked, abort=True)
     assert message == "the reshard to 8 shards is being given up"
+
+
+@pytest.mark.parametrize(("asked", "left"), [(16, None), (4, 4)])
+def test_to_give_up_again_forgets_what_was_asked_for_since_but_not_the_number_that_runs(asked, left):
+    request = ReshardRequest(to=asked, manifest_shards=3)
+    given_up = world(reshard=reshard(phase=ReshardPhase.ABORTING), request=request)
+
+    assert take(ReshardOrder(abort=True), given_up, spec_of(shards=3))[0] == ReshardRequest(
+        to=left, manifest_shards=None if left is None else 3, abort=True
+    )
 
 
 def test_giving_up_what_the_manifest_asks_for_says_that_it_comes_back():

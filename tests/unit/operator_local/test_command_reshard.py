@@ -214,12 +214,24 @@ def test_the_plan_says_what_it_costs_and_changes_nothing(up, run):
         "identifies: 48 (40 shards, the others for restarts meanwhile); 12 are left, 10 of them kept back",
         "handed over in 10 ranges of the new shards, a pod each: 0-3, 4-7, 8-11, 12-15, 16-19, 20-23, 24-27, 28-31, …",
         (
-            "time: about 2 min 8 s; 15 s to identify (max_concurrency 16), 33 s to compare both sets, 50 s between the "
-            "ranges, 30 s to drain"
+            "time: about 2 min 8 s; 15 s to identify (max_concurrency 16), 33 s to compare both sets, 50 s to hand "
+            "over, 30 s to drain"
         ),
         "not now: it takes 48 identifies, and 12 are left",
     ]
     assert (up.asked_for, up.taken) == ([40], [])
+
+
+def test_the_plan_of_a_single_shard_speaks_of_one(up, run):
+    up.shown = ReshardPreview(
+        shards=4, to=1, message="as asked", identifies=6, ranges=(ShardRange(first_shard_id=0, last_shard_id=0),)
+    )
+
+    assert run("--plan", "--to", "1").stdout.splitlines()[:3] == [
+        "from 4 to 1 shard (as asked)",
+        "identifies: 6 (1 shard, the others for restarts meanwhile); how many are left is not known yet",
+        "handed over in 1 range of the new shards, a pod each: 0",
+    ]
 
 
 def test_the_plan_without_a_number_is_of_what_is_wanted(up, run):

@@ -197,6 +197,12 @@ def test_a_reshard_that_waits_for_nothing_and_has_no_end_in_sight_says_neither()
     assert shown[1] == "  reshard 2 → 4: HandingOver, 5 of 8 ranges handed over, paused"
 
 
+def test_a_reshard_that_is_paused_says_so_though_it_waits_for_something_else_as_well():
+    shown = lines(both_sets(waiting_for="a shard is not connected", eta=None, paused=True))
+
+    assert shown[1].endswith("handed over, waiting: a shard is not connected, paused")
+
+
 def test_the_rows_of_both_sets_say_of_how_many_shards_they_are():
     shown = [line.split() for line in lines(both_sets())[3:]]
 

@@ -84,6 +84,7 @@ def _step(status: GatewayStatus, restarts: int) -> Step:
     if rollout is None or rollout.restarts < restarts:
         return Step("waiting for the operator")
     if rollout.complete:
-        return Step(f"done: all {rollout.pods} pods are replaced, {status.ready_shards} shards connected", done=True)
+        every = "the only pod is" if rollout.pods == 1 else f"all {rollout.pods} pods are"
+        return Step(f"done: {every} replaced, {status.ready_shards} shards connected", done=True)
     leaving = f", {rollout.leaving} old still there" if rollout.leaving else ""
     return Step(f"{rollout.replaced} of {rollout.pods} pods are replaced{leaving}")

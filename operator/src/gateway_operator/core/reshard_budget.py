@@ -38,7 +38,7 @@ def _never(spec: Spec, world: World, active: ShardSet, shard_count: int) -> str 
             "take over from it, which they cannot"
         )
     if world.reshard is None and shard_count == active.shard_count:
-        return f"{shard_count} shards are running already"
+        return f"{_shards(shard_count, 'is', 'are')} running already"
     return (
         unfit(world, shard_count)
         or _never_within_budget(world.ledger, shard_count)
@@ -65,8 +65,8 @@ def unfit(world: World, shard_count: int) -> str | None:
         return None
     if now.guilds > GUILDS_ALLOWED * shard_count:
         return (
-            f"{shard_count} shards are too few for {now.guilds:,} guilds, as Discord allows {GUILDS_ALLOWED:,} a "
-            f"shard (4011): at least {math.ceil(now.guilds / GUILDS_ALLOWED)} are needed"
+            f"{_shards(shard_count, 'is', 'are')} too few for {now.guilds:,} guilds, as Discord allows "
+            f"{GUILDS_ALLOWED:,} a shard (4011): at least {math.ceil(now.guilds / GUILDS_ALLOWED)} are needed"
         )
     if now.guilds < LARGE_BOT or info is None:
         return None
@@ -99,8 +99,8 @@ def budget_shortage(ledger: LedgerView | None, shard_count: int, *, wall_now: fl
     if ledger.remaining - ledger.reserve >= identifies_needed(shard_count):
         return None
     return (
-        f"{_need(shard_count)}, and {ledger.remaining} of {ledger.total} are left, {ledger.reserve} of them kept back "
-        f"(spec.reshard.identifyReserve): {_possible(ledger, wall_now)}"
+        f"{_need(shard_count)}, and {ledger.remaining:,} of {ledger.total:,} are left, {ledger.reserve:,} of them kept "
+        f"back (spec.reshard.identifyReserve): {_possible(ledger, wall_now)}"
     )
 
 
@@ -108,17 +108,21 @@ def _never_within_budget(ledger: LedgerView | None, shard_count: int) -> str | N
     if ledger is None or not ledger.known or identifies_needed(shard_count) <= ledger.total - ledger.reserve:
         return None
     return (
-        f"{_need(shard_count)}, more than there ever are: {ledger.total} a day, {ledger.reserve} of them kept back "
+        f"{_need(shard_count)}, more than there ever are: {ledger.total:,} a day, {ledger.reserve:,} of them kept back "
         "(spec.reshard.identifyReserve)"
     )
 
 
 def _need(shard_count: int) -> str:
-    shards = "1 shard" if shard_count == 1 else f"{shard_count} shards"
     return (
-        f"it takes {identifies_needed(shard_count)} identifies ({shards} and {for_restarts(shard_count)} for restarts "
-        "meanwhile)"
+        f"it takes {identifies_needed(shard_count):,} identifies ({_shards(shard_count)} and "
+        f"{for_restarts(shard_count):,} for restarts meanwhile)"
     )
+
+
+def _shards(count: int, singular: str = "", plural: str = "") -> str:
+    """So many shards, and what they do."""
+    return f"{count:,} shard {singular}".rstrip() if count == 1 else f"{count:,} shards {plural}".rstrip()
 
 
 def _possible(ledger: LedgerView, wall_now: float) -> str:
@@ -137,6 +141,6 @@ def _undone_at_once(spec: Spec, world: World, shard_count: int) -> str | None:
     if back is None:
         return None
     return (
-        f"with {shard_count} shards an automatic reshard to {back.shard_count} would follow at once ({back.reason}): "
+        f"with {_shards(shard_count)} an automatic reshard to {back.shard_count} would follow at once ({back.reason}): "
         "set spec.shards instead, or spec.reshard.auto to false"
     )

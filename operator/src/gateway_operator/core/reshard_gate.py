@@ -140,7 +140,7 @@ def _restless(shard: ShardObserved | None, windows: Windows) -> str | None:
     if not shard.all_guilds_loaded:
         return "has not yet received all its guilds"
     if shard.calm_for is None or shard.calm_for < windows.history:
-        return f"was interrupted: it has to run for {spoken_duration(windows.history)} without that"
+        return f"has not yet run for {spoken_duration(windows.history)} without an interruption"
     return None
 
 

@@ -127,7 +127,11 @@ def _abort(spec: Spec, world: World) -> tuple[ReshardRequest | None, ReshardAnsw
             f"; spec.shards still asks for as many, so it is begun again {spoken_duration(HELD_BACK)} later: "
             "put the former number there to keep it"
         )
-    return replace(world.request, abort=True, to=None, manifest_shards=None), ReshardAnswer(message=message)
+    request = replace(world.request, abort=True)
+    if reshard.phase is ReshardPhase.ABORTING and (world.active is None or request.to != world.active.shard_count):
+        request = replace(request, to=None, manifest_shards=None)  # asked for since: that is given up as well
+    # Otherwise the number stays for the machine, which has to know whether it stood in for the manifest's.
+    return request, ReshardAnswer(message=message)
 
 
 def _paused(world: World, *, paused: bool) -> str:

@@ -10,6 +10,9 @@ from .status_model import RangeStatus, ReshardStatus
 from .troubles import pending_troubles
 from .world import Plan, Reshard, ReshardPhase, ShardSet, World
 
+_HELD_BY_A_PAUSE = (ReshardPhase.PREPARING, ReshardPhase.STARTING, ReshardPhase.WARMING, ReshardPhase.HANDING_OVER)
+"""Nobody knows when those are done while a person holds them."""
+
 
 def reshard_status(gateway: DiscordGateway, world: World, plan: Plan, *, connected: int) -> ReshardStatus | None:
     """None while none runs or waits. `connected` counts the pending set's shards."""
@@ -17,7 +20,8 @@ def reshard_status(gateway: DiscordGateway, world: World, plan: Plan, *, connect
     if reshard is None or active is None:
         return None
     wrong = [trouble.message for trouble in pending_troubles(gateway, world, plan)]
-    left = time_left(gateway.spec, world, reshard, connected=connected)
+    held = plan.request.paused and reshard.phase in _HELD_BY_A_PAUSE
+    left = None if held else time_left(gateway.spec, world, reshard, connected=connected)
     eta = None if left is None else reshard.progressed_at + left
     handed = ranges_handed(reshard)
     progress = _how_far(reshard, len(handed), connected)

@@ -46,6 +46,9 @@ def _upper_snake(name: str) -> str:
 
 _BY_NAME = INTENTS | {_upper_snake(name): value for name, value in INTENTS.items()}
 
+INTENT_NAME = f"^({'|'.join(_BY_NAME)})$"
+"""The names as the resource definition tells them, in both forms."""
+
 
 class UnknownIntentError(ValueError):
     """No intent has this name; the text names the nearest one."""

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from cronsim import CronSim, CronSimError
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from .intents import LARGEST_INTENTS_NUMBER, UnknownIntentError, intent_value
-from .units import quantity, seconds
+from .intents import INTENT_NAME, LARGEST_INTENTS_NUMBER, UnknownIntentError, intent_value
+from .units import DURATION, QUANTITY, quantity, seconds
 
 T = TypeVar("T")
 
@@ -31,10 +31,14 @@ CRON_FIELDS = 5
 
 
 class Allowed:
-    """Says in words what the value may be, whatever was wrong. `secret`: the value must never be repeated."""
+    """Says in words what the value may be, whatever was wrong. `secret`: the value must never be repeated.
 
-    def __init__(self, words: str, *, secret: bool = False) -> None:
+    `pattern` is for the resource definition alone: it refuses on a cluster what a check in Python refuses here.
+    """
+
+    def __init__(self, words: str, *, secret: bool = False, pattern: str | None = None) -> None:
         self._context: dict[str, Any] = {"allowed": words, "secret": secret}
+        self._pattern = pattern
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.custom_error_schema(
@@ -43,6 +47,10 @@ class Allowed:
             custom_error_message="must be {allowed}",
             custom_error_context=self._context,
         )
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        told: dict[str, Any] = {**handler(core), "x-allowed": self._context["allowed"]}
+        return told | ({"x-pattern": self._pattern} if self._pattern else {})
 
 
 class Whole(Allowed):
@@ -60,7 +68,7 @@ class Whole(Allowed):
 def duration(words: str, *, at_least: float, at_most: float) -> tuple[Any, ...]:
     """What makes a float of seconds out of `10s`; for use in `Annotated[float, *duration(...)]`."""
     return (
-        BeforeValidator(seconds, json_schema_input_type=Annotated[str, Field(max_length=16)]),
+        BeforeValidator(seconds, json_schema_input_type=Annotated[str, Field(max_length=16, pattern=f"^{DURATION}$")]),
         Field(ge=at_least, le=at_most),
         Allowed(f"a duration with its unit (ms, s, m or h), {words}"),
     )
@@ -109,31 +117,44 @@ def _refuse(_value: object) -> NoReturn:
     raise PydanticCustomError(NOT_SUPPORTED_YET, "not supported yet")
 
 
-NotYet = Annotated[Any, BeforeValidator(_refuse)]
-"""A field that is part of the resource and refused when given, until it works."""
+NotYet = Annotated[Any, BeforeValidator(_refuse), WithJsonSchema({"not": {}})]
+"""A field that is part of the resource and refused when given, until it works: no value is right."""
 
 Items = Annotated[tuple[T, ...], Field(strict=False)]
 """YAML has lists, the model has tuples, so that nothing changes it."""
 
 Text = Annotated[str, Field(strict=True)]
+_WrittenBytes = int | Annotated[str, Field(max_length=24, pattern=f"^{QUANTITY}$")]
 Bytes = Annotated[
     int,
-    BeforeValidator(quantity, json_schema_input_type=int | Annotated[str, Field(max_length=24)]),
+    BeforeValidator(quantity, json_schema_input_type=_WrittenBytes),
     Field(ge=64 * 2**10, le=2**40),
     Allowed("a number of bytes from 64Ki to 1Ti, such as 256Mi or 1G"),
 ]
+_SMALLEST_SPOOL = 2**20
 SpoolBytes = Annotated[
     int,
-    BeforeValidator(_none_or_from(2**20), json_schema_input_type=int | Annotated[str, Field(max_length=24)]),
+    BeforeValidator(
+        _none_or_from(_SMALLEST_SPOOL),
+        json_schema_input_type=Annotated[_WrittenBytes, Field(json_schema_extra={"x-zero-or-from": _SMALLEST_SPOOL})],
+    ),
     Field(ge=0, le=2**40),
     Allowed("0, or a number of bytes from 1Mi to 1Ti, such as 2Gi"),
 ]
-Intent = Annotated[Annotated[str, Field(max_length=64)] | int, BeforeValidator(_known_intent)]
+_WrittenIntent = (
+    Annotated[str, Field(max_length=64, pattern=INTENT_NAME)] | Annotated[int, Field(ge=0, le=LARGEST_INTENTS_NUMBER)]
+)
+Intent = Annotated[
+    Annotated[str, Field(max_length=64)] | int,
+    BeforeValidator(_known_intent, json_schema_input_type=_WrittenIntent),
+]
 CronExpression = Annotated[
     str,
     Field(strict=True, max_length=128),
     BeforeValidator(_known_cron),
-    Allowed('a cron expression of five fields, in UTC, such as "0 3 * * 1-5"'),
+    Allowed(
+        'a cron expression of five fields, in UTC, such as "0 3 * * 1-5"', pattern=r"^\s*\S+(\s+\S+){4}\s*$"
+    ),
 ]
 EventType = Annotated[
     str,

@@ -17,8 +17,12 @@ _BYTES = {
     "Ti": 2**40,
 }  # fmt: skip -- one line a family
 
-_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)")
-_QUANTITY = re.compile(r"([0-9]{1,15})(|k|M|G|T|Ki|Mi|Gi|Ti)")
+DURATION = r"([0-9]{1,9})(ms|s|m|h)"
+QUANTITY = r"([0-9]{1,15})(|k|M|G|T|Ki|Mi|Gi|Ti)"
+"""How they are written; the resource definition holds texts against the same expressions."""
+
+_DURATION = re.compile(DURATION)
+_QUANTITY = re.compile(QUANTITY)
 
 
 def seconds(text: object) -> float:

@@ -25,6 +25,9 @@ _HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
 
 _LARGEST_PORT = 65535
 
+_ADDRESS = r"\[[0-9A-Fa-f]*:[-0-9A-Za-z:.%_~]*\]"
+_PORT = r"(:(0*[1-9][0-9]{0,4})?)?"
+
 
 def _url(*schemes: str, example: str, fragment: bool = False) -> tuple[Any, ...]:
     parts = "user name, password or #fragment" if not fragment else "user name or password"
@@ -36,7 +39,15 @@ def _url(*schemes: str, example: str, fragment: bool = False) -> tuple[Any, ...]
             raise PydanticCustomError(SAID, "{text}", {"text": f"must be {words}: {reason}", "allowed": words})
         return text
 
-    return Field(max_length=MAX_URL_CHARACTERS, strict=True), Allowed(words, secret=True), AfterValidator(check)
+    told = Allowed(words, secret=True, pattern=_pattern(schemes, fragment=fragment))
+    return Field(max_length=MAX_URL_CHARACTERS, strict=True), told, AfterValidator(check)
+
+
+def _pattern(schemes: tuple[str, ...], *, fragment: bool) -> str:
+    """What one expression can tell of the reasons below; a little is left to them, such as a port above 65535."""
+    scheme = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in scheme) for scheme in schemes)
+    rest = "([/?#][!-~]*)?" if fragment else '([/?][!-"$-~]*)?'
+    return rf"^({scheme})://({_LABEL}(\.{_LABEL})*\.?|{_ADDRESS}){_PORT}{rest}$"
 
 
 def _reasons(text: str, schemes: tuple[str, ...], *, fragment: bool) -> Iterator[str]:

@@ -92,6 +92,8 @@ class Delivery:
     def _send_probe(self) -> None:
         if self._closed:
             return
+        if self.before_sending is not None:
+            self.before_sending()
         if self._health.down and self._queue.has_ready:
             self._send(probe=True)
         else:

@@ -65,6 +65,8 @@ class LaneQueue:
         self._shards: dict[int, Outstanding] = {}
         # Those that are dropped before all others, oldest first.
         self._sheddable: OrderedDict[int, Event] = OrderedDict()
+        # Under way, and the other shard set's: not to be sent again.
+        self._disowned: set[int] = set()
 
     def shard(self, shard_id: int) -> Outstanding:
         """What one shard has outstanding."""
@@ -194,6 +196,8 @@ class LaneQueue:
             del shards[event.shard_id].events[id(event)]
             if self._sheddable:
                 self._sheddable.pop(id(event), None)
+            if self._disowned:
+                self._disowned.discard(id(event))
             settled(event, None)
 
     def acknowledge_first(self, batch: Batch, count: int) -> Batch:
@@ -237,6 +241,11 @@ class LaneQueue:
         for lane in batch.lanes:
             lane.in_flight = 0
             lane.attempts += 1
+        if self._disowned:
+            for event in batch.events:
+                if id(event) in self._disowned:
+                    self._leave_lane(event)
+                    self._settled(event, None)
         if not rest:
             self.rested(batch)
 
@@ -329,8 +338,10 @@ class LaneQueue:
                 self._ready.join(lane)
 
     def discard(self, wanted: Callable[[Event], bool]) -> int:
-        """Of the wanted events all that are not under way are the other shard set's; how many those were."""
-        found = [event for event in self.waiting(wanted) if not event.in_flight]
+        """The wanted events are the other shard set's; how many left. One that is under way is not sent again."""
+        waiting = self.waiting(wanted)
+        self._disowned.update(id(event) for event in waiting if event.in_flight)
+        found = [event for event in waiting if not event.in_flight]
         for event in found:
             self._leave_lane(event)
             self._settled(event, None)
@@ -394,6 +405,8 @@ class LaneQueue:
         del self._shards[event.shard_id].events[id(event)]
         if self._sheddable:
             self._sheddable.pop(id(event), None)
+        if self._disowned:
+            self._disowned.discard(id(event))
 
     def _lane_key(self, event: Event) -> LaneKey:
         if self._by_guild and event.guild_id is not None:

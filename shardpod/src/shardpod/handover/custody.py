@@ -11,6 +11,7 @@ import msgspec
 
 from shardpod.protocol import Event
 
+from .fingerprint import fingerprint
 from .giver import Backlog, Giver
 from .history import History, Seen
 from .orders import HandoverOrder, Orders
@@ -53,6 +54,9 @@ class Custody:
         self._part: Giver | Taker | None = None
         self._orders = orders
         self._is_ours = b""
+        self._given_back: HandoverOrder | None = None
+        self._content_until = 0.0
+        self._lost_at: dict[int, float] = {}
         self._take(orders, now, resuming=resuming)
 
     @property
@@ -95,9 +99,12 @@ class Custody:
         """Take the operator's word. A handover that is in it no more is over."""
         self._take(orders, now, resuming=False)
 
-    def finish(self, *, ours: bool) -> None:
-        """The reshard is over, and this worker's epoch delivers everything, or nothing any more."""
-        self._end(ours=ours)
+    def finish(self, now: float) -> float:
+        """The reshard is over, and this worker's epoch delivers everything; until when this is still to be asked."""
+        self._end(ours=True, now=now)
+        self._is_ours = b"\1" * self._orders.pending_count
+        self._orders = msgspec.structs.replace(self._orders, handover=None)
+        return self._content_until
 
     def tick(self, now: float, *, connected: bool) -> int:
         """Do what is due; `connected`: all shards concerned are. How many events have still to be fingerprinted."""
@@ -146,8 +153,9 @@ class Custody:
         part = self._part
         return now - part.fenced_at if isinstance(part, Giver) and part.order.go else 0.0
 
-    def session_lost(self, shard_id: int) -> None:
-        """A session ended and cannot be resumed."""
+    def session_lost(self, shard_id: int, now: float) -> None:
+        """A session ended and cannot be resumed: what it misses until the next one begins never comes here."""
+        self._lost_at[shard_id] = now
         if self._part is not None and self._orders.concerns(shard_id, self._part.order):
             self._part.session_lost()
             self._collect()
@@ -182,12 +190,17 @@ class Custody:
             if part.effects:
                 self._collect()
             return verdict
-        return Verdict.OURS if self._is_ours[pending_shard] else Verdict.NOT_OURS
+        if not self._is_ours[pending_shard]:
+            return Verdict.NOT_OURS
+        given_back = self._given_back
+        if given_back is not None and event.received_at < self._content_until and given_back.covers(pending_shard):
+            event.content = fingerprint(event.type, event.raw).hex()
+        return Verdict.OURS
 
     def _take(self, orders: Orders, now: float, *, resuming: bool) -> None:
         order = orders.handover
         if self._part is not None and (order is None or order.number != self._part.order.number):
-            self._end(ours=self._is_now_ours(self._part.order.first, orders))
+            self._end(ours=self._is_now_ours(self._part.order.first, orders), now=now)
         self._orders = orders
         self._is_ours = bytes(orders.is_ours(shard) for shard in range(orders.pending_count))
         if order is None:
@@ -195,11 +208,20 @@ class Custody:
         if self._part is None:
             self._part = self._new_part(order, lost=order.go and resuming)
         if self._part is not None and order.go:
-            if self.watching_for(now) < orders.windows.history:
-                # The operator decided by a report of before this worker was started again.
-                self._part.cannot("a worker was started again just before")
+            if (why := self._why_incomplete(now)) is not None:
+                # The operator decided by a report of before that.
+                self._part.cannot(why)
             self._part.go(order, now)
             self._collect()
+
+    def _why_incomplete(self, now: float) -> str | None:
+        """Why what is remembered of the range is not all that the other set's sessions received lately."""
+        history = self._orders.windows.history
+        if self.watching_for(now) < history:
+            return "a worker was started again just before"
+        if any(now - at < history for shard_id, at in self._lost_at.items() if shard_id in self.concerned):
+            return "a session was lost just before"
+        return None
 
     def _is_now_ours(self, pending_shard: int, orders: Orders) -> bool:
         """Whose a range is that was between the sets: of two other sets, its number says nothing any more."""
@@ -223,8 +245,11 @@ class Custody:
         kind = Giver if orders.epoch == order.from_epoch else Taker
         return kind(order, orders.windows, self.history, self._backlog, wanted, covers=covers, lost=lost)
 
-    def _end(self, *, ours: bool) -> None:
+    def _end(self, *, ours: bool, now: float) -> None:
         if self._part is not None:
+            if ours and isinstance(self._part, Giver) and self._part.order.go:
+                # What the taker delivered under its lease may come to our session only now.
+                self._given_back, self._content_until = self._part.order, now + self._orders.windows.tolerance
             self._part.end(ours=ours)
             self._collect()
             self._part = None

@@ -36,6 +36,13 @@ class GiverState(StrEnum):
     LOST = "lost"
 
 
+def keep_held(held: list[Event], event: Event) -> None:
+    """Note one more. If a full queue did not take the one before, that is given up, and must take no memory here."""
+    if held and not held[-1].held:
+        held.pop()
+    held.append(event)
+
+
 class Giver:
     """One handover from here to the other epoch. `lost`: the worker begins in its middle, with nothing remembered."""
 
@@ -87,7 +94,7 @@ class Giver:
         """Whose an event of the range is."""
         if self.state in (GiverState.OPEN, GiverState.UNDONE):
             return Verdict.OURS
-        self._held.append(event)
+        keep_held(self._held, event)
         return Verdict.HELD
 
     def stood_still(self, now: float) -> None:

@@ -11,7 +11,7 @@ from shardpod.protocol import Event
 
 from .effects import Deliver, Discard, Effect, Release, Settle, StartLanes, StopLanes, Wanted
 from .fingerprint import fingerprint
-from .giver import Backlog
+from .giver import Backlog, keep_held
 from .history import History, Seen
 from .matching import Matching, Unmatched, rehearse
 from .orders import HandoverOrder
@@ -96,7 +96,7 @@ class Taker:
         event.content = content.hex()
         self._expire_if_due(event.received_at)
         if self.state in (TakerState.EXPIRED, TakerState.LOST):
-            self._held.append(event)
+            keep_held(self._held, event)
             return Verdict.HELD
         return Verdict.OURS
 
@@ -194,10 +194,13 @@ class Taker:
         self._matching.tick(now, connected)
         self._kept = [event for event in self._kept if self._backlog.is_waiting(event)]
         if self.state is TakerState.LIVE:
-            self.to_store = not self._kept and not self._matching.expected
+            # Should a session prove lost, only the giver has what it missed.
+            self.to_store = connected and not self._kept and not self._matching.expected
             self.reason = (
                 f"{len(self._kept)} kept events are on their way to the bot, {self._matching.expected} events of the "
                 "old session have still to come by the new one"
+                if connected
+                else "one of its sessions is not connected"
             )
 
     def stored(self) -> None:

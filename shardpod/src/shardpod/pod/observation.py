@@ -15,6 +15,7 @@ from shardpod.contract import (
     SinkObserved,
     SpoolObserved,
 )
+from shardpod.handover import UNCONCERNED
 from shardpod.protocol import ShardState
 from shardpod.worker import ShardReport, WorkerReport
 
@@ -165,7 +166,7 @@ def _shard(shard: ShardReport, shard_count: int, identity: str) -> ShardObserved
 def _handover(report: WorkerReport, *, all_running: bool) -> HandoverObserved | None:
     """The pod's part in a handover; a worker that does not run may be one that it concerns."""
     one = report.handover
-    if one is None:
+    if one is None or (all_running and one.state == UNCONCERNED):
         return None
     role: Literal["giver", "taker"] = "giver" if one.role == "giver" else "taker"
     if not all_running:

@@ -65,9 +65,10 @@ class Guilds:
     def created(self, guild_id: str, *, unavailable: bool, now: float) -> bool:
         """GUILD_CREATE: loaded (then true), back, or joined; in an outage it may be just `{id, unavailable: true}`."""
         self.changes += 1
-        initial = guild_id in self._loading
+        # One that comes after loading counts as done is back from an outage: all other sessions are told so, too.
+        initial = guild_id in self._loading and not self.all_loaded(now)
+        self._loading.discard(guild_id)
         if initial:
-            self._loading.discard(guild_id)
             self._last_arrival = now
         if unavailable:
             self._present.discard(guild_id)

@@ -87,16 +87,18 @@ class Handing:
         self._told: HandoverReport | None = None
         self._lost_before: dict[int, int] = {}
         self._closed = False
+        self._finished = False
 
     def follow(self, orders: Orders | None, counterparts: tuple[Neighbour, ...], *, resuming: bool = False) -> None:
         """Take the operator's word; no orders: no reshard runs, and this worker delivers all it receives."""
         now = self._loop.time()
         self._note_standstill(now)
         self._counterparts = counterparts
-        begins = self.custody is None
+        begins = self.custody is None or self._finished
         if orders is None:
             self._finish()
-        elif self.custody is None:
+        elif self.custody is None or self._finished:
+            self._finished = False
             self.custody = Custody(self._shard_ids, orders, self._queue, now=now, resuming=resuming)
         else:
             # What is remembered was remembered for as long as the windows of this reshard's beginning say.
@@ -241,15 +243,20 @@ class Handing:
         self._tell()
 
     def _connected(self, custody: Custody) -> bool:
+        """Whether all that Discord sends comes here: not while nothing is read for want of room (overflow: pause)."""
         shards = [self._shards.get(one) for one in custody.concerned]  # some may not be begun with yet
-        return all(shard is not None and shard.protocol.state is ShardState.CONNECTED for shard in shards)
+        return all(
+            shard is not None and shard.protocol.state is ShardState.CONNECTED and shard.runner.reads
+            for shard in shards
+        )
 
     def _note_lost_sessions(self, *, first: bool = False) -> None:
         assert self.custody is not None
         for shard_id, shard in self._shards.items():
-            lost = shard.counted("sessions_lost")
+            # One that Discord refuses for good has lost its session as well.
+            lost = shard.counted("sessions_lost") + (shard.protocol.state is ShardState.REFUSED)
             if not first and lost > self._lost_before.get(shard_id, 0):
-                self.custody.session_lost(shard_id)
+                self.custody.session_lost(shard_id, self._loop.time())
             self._lost_before[shard_id] = lost
 
     def _tell(self) -> None:
@@ -293,9 +300,15 @@ class Handing:
                 self._queue.release(event)
 
     def _finish(self) -> None:
-        if self.custody is not None:
-            self.custody.finish(ours=True)
+        if self.custody is not None and not self._finished:
+            until = self.custody.finish(self._loop.time())
             self._carry_out()
+            self._finished = True
+            self._loop.call_at(until, self._drop, self.custody)
+
+    def _drop(self, custody: Custody) -> None:
+        """Nothing of a reshard that is over is to be asked any more."""
+        if self.custody is custody and self._finished:
             self.custody = None
             self._tick_due = inf
 

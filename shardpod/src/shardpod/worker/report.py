@@ -148,9 +148,7 @@ def _least_advanced(reports: list[HandoverReport | None]) -> HandoverReport | No
     newest = max((one.number for one in known), default=0)
     heard = [one for one in known if one.number == newest]
     least = min(heard, key=lambda one: _ADVANCE.index(one.state), default=None)
-    if least is None or (len(heard) == len(reports) and least.state == UNCONCERNED):
-        return None
-    if len(heard) == len(reports) or least.state in ("lost", "undone", "expired"):
+    if least is None or len(heard) == len(reports) or least.state in ("lost", "undone", "expired"):
         return least
     return HandoverReport(newest, least.role, "rehearsing", "a worker has not heard of it yet")
 

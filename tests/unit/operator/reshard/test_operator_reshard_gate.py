@@ -86,8 +86,8 @@ def test_what_is_just_good_enough_opens_it(at_the_gate, side, says):
     [
         ({"state": "resuming"}, "not connected (resuming)"),
         ({"all_guilds_loaded": False}, "not yet received all its guilds"),
-        ({"calm_for": None}, "was interrupted"),
-        ({"calm_for": JUST_BEFORE}, "was interrupted"),
+        ({"calm_for": None}, "without an interruption"),
+        ({"calm_for": JUST_BEFORE}, "without an interruption"),
     ],
 )
 def test_a_session_that_is_not_whole_keeps_it_closed(at_the_gate, side, shard, reason):
@@ -186,7 +186,7 @@ def test_the_new_set_warms_until_the_first_range_could_be_compared(fleet_of):
     fleet.until_phase(ReshardPhase.WARMING)
     fleet.settle_down()
     assert fleet.phase is ReshardPhase.WARMING
-    assert "was interrupted" in fleet.waiting_for
+    assert "without an interruption" in fleet.waiting_for
 
     taker(fleet).shards = {}
     fleet.pass_()

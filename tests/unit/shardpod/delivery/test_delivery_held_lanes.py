@@ -131,3 +131,31 @@ def test_discarding_all_of_a_stopped_lane_leaves_none_to_start(queue, make_event
 
     assert lanes.put(make_event(2, guild="1"))
     assert take_all(lanes) == [2]
+
+
+def test_discarded_while_it_is_under_way_an_event_is_not_sent_again(queue, make_event, settled):
+    """The other shard set delivers it, and all that follows: a repetition from here might come long after those."""
+    lanes = queue()
+    for seq, guild in ((1, "1"), (2, "2")):
+        lanes.put(make_event(seq, guild=guild))
+    batch = lanes.take(2, PLENTY)
+    assert lanes.discard(in_guild("1")) == 0
+    lanes.give_back(batch, rest=False)
+
+    assert settled == [(1, None)]
+    assert take_all(lanes) == [2]
+    assert lanes.events == 0
+
+
+def test_discarded_while_it_is_under_way_an_event_that_is_acknowledged_has_left(queue, make_event, settled):
+    lanes = queue()
+    lanes.put(make_event(1, guild="1"))
+    batch = lanes.take(1, PLENTY)
+    lanes.discard(in_guild("1"))
+    lanes.acknowledge(batch)
+    again = make_event(2, guild="1")
+    lanes.put(again)
+    lanes.give_back(lanes.take(1, PLENTY), rest=False)
+
+    assert settled == [(1, None)]
+    assert take_all(lanes) == [2]

@@ -19,7 +19,7 @@ class HeldAndStopped(RuleBasedStateMachine):
     def begin(self, ordering, max_events):
         self.ordering, self.max_events = ordering, max_events
         self.arrived, self.held, self.in_flight = [], [], []
-        self.lanes, self.stopped, self.frozen = {}, set(), set()
+        self.lanes, self.stopped, self.frozen, self.disowned = {}, set(), set(), set()
         self.batches = []
         self.settled = {}
         self.delivered = []
@@ -116,6 +116,7 @@ class HeldAndStopped(RuleBasedStateMachine):
         free = [one for one in self.arrived if one not in self.held and one not in self.in_flight]
         unwanted = [one for one in free if one.guild_id == guild]
         assert self.queue.discard(lambda event: event.guild_id == guild) == len(unwanted)
+        self.disowned |= {one.seq for one in self.in_flight if one.guild_id == guild}
         self.leave(unwanted)
         assert all(self.settled[event.seq] is None for event in unwanted)
 
@@ -150,6 +151,7 @@ class HeldAndStopped(RuleBasedStateMachine):
         batch = self.draw_batch(data)
         self.queue.give_back(batch, rest=False)
         self.in_flight = [event for event in self.in_flight if event not in batch.events]
+        self.leave([event for event in batch.events if event.seq in self.disowned])
 
     @rule(shard=SHARDS)
     def freeze(self, shard):

@@ -32,6 +32,19 @@ async def test_while_the_bot_is_down_one_probe_at_a_time_asks_for_it_with_growin
     assert rig.queue.events == 100
 
 
+async def test_a_probe_asks_first_what_may_be_sent(rig, make_event):
+    """A process that stood still may find its probe due before it knows that its leave to deliver is over."""
+    rig = rig(lambda events: SinkError("refused", unreachable=True))
+    rig.put(*(make_event(seq, guild=str(seq)) for seq in (1, 2)))
+    await asyncio.sleep(0.05)
+    assert rig.health.down
+    rig.delivery.before_sending = lambda: rig.queue.stop_lanes(lambda _: True)
+    tried = len(rig.sink.calls)
+    await asyncio.sleep(60)
+
+    assert len(rig.sink.calls) == tried
+
+
 async def test_when_the_bot_is_back_all_drains_in_order_and_once(rig, make_event):
     down = [True]
     rig = rig(lambda events: SinkError("refused", unreachable=True) if down[0] else 0.01, senders=8)

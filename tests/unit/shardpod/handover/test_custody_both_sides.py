@@ -195,7 +195,7 @@ def test_what_a_live_taker_had_delivered_when_it_is_given_back_is_repeated_with_
 def test_when_the_reshard_is_over_the_part_that_is_left_ends_with_it(reshard, order):
     giver, _ = reshard.go(order(1))
     reshard.send(1)
-    giver.custody.finish(ours=True)
+    giver.custody.finish(120.0)
     giver.carry_out()
 
     assert giver.deliver() == [1]

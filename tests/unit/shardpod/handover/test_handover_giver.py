@@ -145,7 +145,7 @@ def test_what_is_given_back_is_delivered_in_order_with_its_content(giver, fence,
     for n in (1, 2, 3):
         side.receive(n, key=n % 2)
     side.follow(120.0, handover=None)
-    side.receive(4, key=1)
+    side.receive(4, key=1, at=127.1)
 
     assert side.state is None
     delivered = side.deliver()
@@ -183,7 +183,7 @@ def test_held_events_keep_the_checkpoint_behind_them_until_they_are_settled(give
 def test_a_lost_session_does_not_end_the_hold(giver, fence):
     side = fence(giver())
     side.receive(1, key=0)
-    side.custody.session_lost(0)
+    side.custody.session_lost(0, 100.0)
     side.tick(101.0)
 
     assert side.state == "fenced"
@@ -279,3 +279,15 @@ def test_a_lost_giver_delivers_what_it_held_only_when_it_is_given_back(active, o
 
 def test_one_that_is_started_again_before_the_go_is_not_lost(active, order):
     assert active(now=100.0, resuming=True, handover=order()).state == "rehearsing"
+
+
+def test_what_comes_soon_after_the_range_was_given_back_tells_its_content_for_the_taker_may_have_delivered_it(
+    giver, fence
+):
+    side = fence(giver())
+    side.follow(103.0, handover=None)
+    for number, key, at in ((1, 0, 104.0), (2, 3, 104.0), (3, 0, 110.1)):
+        assert side.receive(number, key=key, at=at) is Verdict.OURS
+    side.deliver()
+
+    assert [bool(side.contents[number]) for number in (1, 2, 3)] == [True, False, False]

@@ -70,14 +70,14 @@ def test_given_back_before_its_lease_it_is_as_it_was(taker, order):
 
 def test_a_session_that_is_lost_before_the_go_is_of_no_consequence(taker):
     side = taker()
-    side.custody.session_lost(0)
+    side.custody.session_lost(0, 50.0)
 
     assert side.state == "rehearsing"
 
 
 def test_the_session_of_another_shard_is_of_no_consequence(taker, live):
     side = live(taker())
-    side.custody.session_lost(4)
+    side.custody.session_lost(4, 100.0)
 
     assert side.state == "live"
 
@@ -85,7 +85,7 @@ def test_the_session_of_another_shard_is_of_no_consequence(taker, live):
 def test_a_session_lost_while_it_waits_ends_its_part(taker, order):
     side = taker()
     side.follow(FENCED_AT, handover=order(go=True))
-    side.custody.session_lost(1)
+    side.custody.session_lost(1, 100.0)
     side.lease(1, LEASE, 101.0)
     side.activate(1, [], FENCED_AT, 101.0)
 
@@ -99,7 +99,7 @@ def test_a_session_lost_while_it_is_live_stops_it_and_it_holds(taker, live, sett
     if settled:
         side.custody.taker.stored()
     side.receive(1, key=0, at=100.5)
-    side.custody.session_lost(1)
+    side.custody.session_lost(1, 100.0)
     side.carry_out()
 
     assert side.state == "lost"
@@ -114,7 +114,7 @@ def test_what_a_taker_held_that_was_lost_goes_with_the_range(taker, live, handed
     side = live(taker())
     side.custody.taker.stored()  # the operator may have heard it, and commit
     side.receive(1, key=0, at=100.5)
-    side.custody.session_lost(1)
+    side.custody.session_lost(1, 100.0)
     side.carry_out()
     side.receive(2, key=0, at=101.0)
     side.follow(102.0, handed=handed, handover=None)

@@ -100,7 +100,9 @@ def test_all_workers_are_as_far_as_the_one_that_is_least(states, together):
 
 def test_a_worker_that_is_not_concerned_holds_nobody_up():
     assert merged([report(UNCONCERNED), report("fenced")]).handover.state == "fenced"
-    assert merged([report(UNCONCERNED), report(UNCONCERNED)]).handover is None
+    both = merged([report(UNCONCERNED), report(UNCONCERNED)])
+    assert both.handover.state == UNCONCERNED, "as each worker's report is merged with the counts of those before it"
+    assert merged([WorkerReport(), both]).handover.state == UNCONCERNED
     assert merged([WorkerReport(), WorkerReport()]).handover is None
 
 

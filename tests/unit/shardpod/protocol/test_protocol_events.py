@@ -239,6 +239,18 @@ def test_a_pause_ends_the_waiting_for_guilds_that_never_come():
     assert guilds.all_loaded(105.0 + LOADING_PAUSE)
 
 
+def test_a_guild_that_comes_after_the_pause_is_back_from_an_outage_and_not_news_to_this_session_alone():
+    """All sessions are told of it, so that a handover has to compare it, and deliver it once."""
+    guilds = Guilds()
+    guilds.ready(["1", "2", "3"], now=100.0)
+
+    assert guilds.created("1", unavailable=False, now=105.0)
+    assert not guilds.created("2", unavailable=False, now=105.0 + LOADING_PAUSE)
+    assert not guilds.created("3", unavailable=False, now=106.0 + LOADING_PAUSE)
+    assert guilds.all_loaded(106.0 + LOADING_PAUSE)
+    assert guilds.count == 3
+
+
 def test_a_guild_in_an_outage_counts_as_seen_and_as_unavailable(drive):
     shard = drive().identify(guilds=(1, 2))
     shard.event("GUILD_DELETE", {"id": "1", "unavailable": True}, s=2)

@@ -57,6 +57,7 @@ class Half:
         self.shards = {
             shard: SimpleNamespace(
                 protocol=SimpleNamespace(state=ShardState.CONNECTED),
+                runner=SimpleNamespace(reads=True),
                 counted=lambda name, shard=shard: self.lost[shard],
             )
             for shard in range(self.count)

@@ -124,7 +124,7 @@ async def test_a_session_lost_before_it_all_is_of_no_consequence(two):
 async def test_what_was_lost_before_it_began_to_watch_is_no_loss_of_this_handover(two, order, monkeypatch):
     two.new.lost[1] = 5
     noticed = []
-    monkeypatch.setattr(Custody, "session_lost", lambda custody, shard: noticed.append(shard))
+    monkeypatch.setattr(Custody, "session_lost", lambda custody, shard, now: noticed.append(shard))
     two.new.follow(order())
     assert noticed == []
 
@@ -185,10 +185,12 @@ async def test_when_the_reshard_is_over_all_is_delivered_and_nothing_ticks_any_m
     await asyncio.sleep(0.2)
 
     assert two.old.delivered == [sent]
-    assert two.old.handing.watching_for is None
     assert two.old.state is None
     assert not two.old.handing.open
     assert two.old.states[-1] is None
+
+    await asyncio.sleep(10.0)
+    assert two.old.handing.custody is None, "until then it tells the content of what the other side may have delivered"
 
 
 async def test_closed_it_asks_nobody_and_its_lease_still_runs_out(two):
