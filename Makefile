@@ -53,6 +53,10 @@ lossless: .venv/ready ## Do every fault under load, and write docs/lossless.md (
 resharding: .venv/ready ## Reshard under load in every way, and write docs/resharding-table.md (10 minutes)
 	@WRITE_RESHARDING=1 $(BIN)/pytest tests/local/resharding -s
 
+.PHONY: crds
+crds: .venv/ready ## Write crds/ and docs/manifest.md anew from the models
+	@$(BIN)/python -m gateway_operator.crd
+
 .PHONY: lock
 lock: .venv/ready ## Lock the requirements anew, with hashes
 	@echo uv | $(LOCK) - -o requirements/bootstrap.txt

@@ -44,8 +44,8 @@ def test_no_reshard_loses_doubles_or_reorders_an_event_whatever_goes_wrong(outco
     assert not broken
 
 
-def test_every_fault_was_done_in_every_step(outcomes):
-    tell(as_table(outcomes))
+def test_every_fault_was_done_in_every_step(outcomes, shown_at_the_end):
+    shown_at_the_end.append(as_table(outcomes))
     done = hits(outcomes)
     assert {(fault, step) for fault in FAULTS for step in STEPS if done[fault, step] < MINIMUM_PER_CELL} == set()
 

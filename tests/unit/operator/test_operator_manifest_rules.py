@@ -112,3 +112,30 @@ def test_every_list_map_and_string_is_bounded():
         return here + [found for key, part in schema.items() for found in unbounded(part, f"{path}.{key}")]
 
     assert unbounded(DiscordGateway.model_json_schema(), "schema") == []
+
+
+@pytest.mark.parametrize(
+    ("reshard", "problem"),
+    [
+        ({"abortAfter": "33s"}, "must be longer than 33s, for which both shard sets are compared"),
+        ({"abortAfter": "9s", "maxSkew": "1s", "fenceTimeout": "1s"}, "must be longer than 9s, for which both"),
+        ({"abortAfter": "5m", "settle": "5m"}, "must be longer than settle, as each reshard of several pods"),
+    ],
+)
+def test_a_reshard_is_not_to_be_given_up_before_it_can_have_gone_on(reshard, problem):
+    data = copy.deepcopy(MINIMAL)
+    data["spec"]["reshard"] = reshard
+
+    [(path, message)] = problems_of(data)
+    assert path == "spec.reshard.abortAfter"
+    assert message.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "reshard", [{"abortAfter": "34s"}, {"abortAfter": "10s", "maxSkew": "1s", "fenceTimeout": "1s"}]
+)
+def test_a_reshard_may_be_given_up_soon_after_it_could_have_gone_on(reshard):
+    data = copy.deepcopy(MINIMAL)
+    data["spec"]["reshard"] = reshard
+
+    parse_manifest(data)

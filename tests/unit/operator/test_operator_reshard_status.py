@@ -180,6 +180,18 @@ def test_a_shard_of_the_new_set_that_says_nothing_has_a_row_as_well():
     ] * 4
 
 
+@pytest.mark.parametrize("phase", [ReshardPhase.STARTING, ReshardPhase.WARMING, ReshardPhase.HANDING_OVER])
+def test_nobody_knows_when_a_paused_reshard_is_done(phase):
+    assert status_of(reshard(phase)).reshard.eta is not None
+    assert status_of(reshard(phase), request=ReshardRequest(paused=True)).reshard.eta is None
+
+
+def test_a_reshard_that_is_given_back_does_not_wait_for_the_end_of_a_pause():
+    aborting = reshard(ReshardPhase.ABORTING, handed=(cut(0, 1),), progressed_at=NOON.timestamp())
+
+    assert status_of(aborting, request=ReshardRequest(paused=True)).reshard.eta is not None
+
+
 def test_the_reshard_is_shaped_as_the_resources():
     made = status_of(reshard(ReshardPhase.HANDING_OVER, handed=(cut(0, 1),)), waiting_for="the bot is away")
 

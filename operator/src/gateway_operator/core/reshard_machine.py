@@ -40,6 +40,7 @@ def advance(spec: Spec, world: World, active: ShardSet, now: float) -> Step:
         # Pods of the pending set may be cut anew, as those of the active one; but not while a range is on its way.
         ranges = wanted_ranges(spec, reshard.pending.shard_count)
         reshard = replace(reshard, pending=replace(reshard.pending, ranges=ranges))
+    reshard = _of_this_clock(scene, reshard)
     if world.request.paused and reshard.phase is not ReshardPhase.DRAINING:
         reshard = _kept_alive(scene, reshard)
     return _given_up(scene, reshard) or _PHASES[reshard.phase](scene, reshard)
@@ -54,6 +55,17 @@ def _in_force(world: World, spec: Spec) -> ReshardRequest:
     if world.reshard is None or world.reshard.phase in _PAST_ABORTING:
         request = replace(request, abort=False)
     return request
+
+
+def _of_this_clock(scene: Scene, reshard: Reshard) -> Reshard:
+    """Times of the future are those of a clock that was put back since: nobody shall wait for them."""
+    longest = max(scene.spec.reshard.settle, reshard.windows.history)
+    return replace(
+        reshard,
+        progressed_at=min(reshard.progressed_at, scene.wall),
+        went_at=min(reshard.went_at, scene.wall),
+        not_before=min(reshard.not_before, scene.wall + longest),
+    )
 
 
 def _kept_alive(scene: Scene, reshard: Reshard) -> Reshard:

@@ -34,10 +34,30 @@ def give_all_back(scene: Scene, reshard: Reshard) -> Step:
     """To the active set, the last one first, until nothing is the pending set's; then that ends."""
     if reshard.fenced is not None:
         return _finish(scene, reshard, reshard.fenced)
-    if not reshard.handed:
-        return scene.idle()
+    if all_given_back(reshard):
+        return _end_for_nothing(scene, reshard)
     cut = reshard.handed[-1]
     return _rehearse(scene, reshard, cut, from_epoch=reshard.pending.epoch, to_epoch=scene.active.epoch)
+
+
+def all_given_back(reshard: Reshard) -> bool:
+    """Whether the pending set of a reshard that is given up has nothing to deliver any more."""
+    return reshard.phase is ReshardPhase.ABORTING and not reshard.handed and reshard.fenced is None
+
+
+def _end_for_nothing(scene: Scene, reshard: Reshard) -> Step:
+    """The pending set may go once the active one has its dead letters: those wait for a person, and stay."""
+    name = _with_dead_letters(scene, reshard.pending.epoch)
+    if name is None or scene.wall >= reshard.progressed_at + scene.spec.reshard.abort_after:
+        return scene.idle()
+    return scene.stay(replace(reshard, handover=None), f"{name} still has dead letters to hand back")
+
+
+def _with_dead_letters(scene: Scene, epoch: int) -> str | None:
+    for one in scene.world.instances.values():
+        if one.spec.pod.epoch == epoch and one.observed is not None and one.observed.dead_letters:
+            return one.spec.name
+    return None
 
 
 def next_range(pending: ShardSet, handed: tuple[ShardRange, ...]) -> ShardRange | None:

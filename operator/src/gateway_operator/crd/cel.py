@@ -26,12 +26,16 @@ class Rule:
         return validation | ({"fieldPath": self.field_path} if self.field_path else {})
 
 
-def duration_within(at_least: float, at_most: float, pattern: str, words: str) -> Rule:
-    """The expression is tried first, or `duration()` would fail with words of its own on what is none."""
+_READABLE_DURATION = "^([0-9]{1,9}ms|0*[0-9]{1,6}(s|m|h))$"
+"""What `duration()` reads without a failure of its own, which would come in other words: it counts nanoseconds in 64
+bits. A longer one passes every bound we have."""
+
+
+def duration_within(at_least: float, at_most: float, words: str) -> Rule:
     bounds = f"duration(self) <= duration('{duration_text(at_most)}')"
     if at_least:
         bounds = f"duration(self) >= duration('{duration_text(at_least)}') && {bounds}"
-    return Rule(f"self.matches(r'{pattern}') && {bounds}", f"must be {words}")
+    return Rule(f"self.matches('{_READABLE_DURATION}') && {bounds}", f"must be {words}")
 
 
 def size_within(at_least: int, at_most: int, words: str, *, or_none: bool) -> Rule:
@@ -70,6 +74,18 @@ def _within_the_set(name: str) -> tuple[Rule, Rule]:
     )
 
 
+def _longer(rule_of_durations: str, *names: str) -> str:
+    """The rule, for durations that can be read; each of the others is told of at its own place.
+
+    All of them have defaults, which are filled in before a rule is tried.
+    """
+    unreadable = (f"!self.{name}.matches('{_READABLE_DURATION}')" for name in names)
+    return " || ".join((*unreadable, rule_of_durations))
+
+
+_HISTORY = " + ".join(["duration(self.maxSkew)"] * 5 + ["duration(self.fenceTimeout)"] * 4)
+"""`Windows.history` of the contract. Durations are added; to multiply them there is no way."""
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "spec": (
         *_within_the_set("firstShardId"),
@@ -86,6 +102,19 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "must be false where spec.sharding.firstShardId or lastShardId is given: the others hold shards as well, "
             "and none can decide alone how many there are",
             ".reshard.auto",
+        ),
+    ),
+    "spec.reshard": (
+        Rule(
+            _longer(f"duration(self.abortAfter) > {_HISTORY}", "abortAfter", "maxSkew", "fenceTimeout"),
+            "must be longer than 5 times maxSkew and 4 times fenceTimeout together, for which both shard sets are "
+            "compared, as each reshard would be given up meanwhile",
+            ".abortAfter",
+        ),
+        Rule(
+            _longer("duration(self.abortAfter) > duration(self.settle)", "abortAfter", "settle"),
+            "must be longer than settle, as each reshard of several pods would be given up between two of them",
+            ".abortAfter",
         ),
     ),
     "spec.delivery.events": (

@@ -26,7 +26,7 @@ def _tables(path: str, schema: Schema) -> Iterator[str]:
         mark = " *" if name in schema.get("required", ()) else ""
         yield f"| `{name}`{mark} | {_cell(_kind(field))} | {_default(field)} | {_cell(field['description'])} |"
         item = field.get("items", field)
-        if "properties" in item:
+        if "properties" in item and not _is_one_value(item):
             inner.append((f"{path}.{name}" + ("[]" if item is not field else ""), item))
     yield ""
     for inner_path, item in inner:
@@ -41,8 +41,8 @@ def _kind(field: Schema) -> str:
             kind = ", ".join(f"`{choice}`" for choice in choices)
         case {"type": "array", "items": item}:
             kind = f"a list of at most {field['maxItems']}" + ("" if "properties" in item else f": {_kind(item)}")
-        case {"type": "object"}:
-            kind = "a map"
+        case {"type": "object", "properties": parts}:
+            kind = f"a map with {' and '.join(f'`{part}`' for part in parts)}" if _is_one_value(field) else "a map"
         case {"type": "boolean"}:
             kind = "true or false"
         case {"type": "integer", "minimum": smallest, "maximum": largest}:
@@ -52,6 +52,11 @@ def _kind(field: Schema) -> str:
         case {"x-kubernetes-int-or-string": True}:
             kind = "a name or a number"
     return kind
+
+
+def _is_one_value(field: Schema) -> bool:
+    """Such as the reference of a Secret, whose parts say nothing by themselves."""
+    return field.get("x-kubernetes-map-type") == "atomic"
 
 
 def _default(field: Schema) -> str:

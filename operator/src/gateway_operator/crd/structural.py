@@ -141,7 +141,7 @@ def _rules_of_a_value(node: Schema) -> Iterator[Rule]:
     if "ge" not in node:
         return
     if node.get("type") == "string":
-        yield duration_within(node["ge"], node["le"], node["pattern"], words)
+        yield duration_within(node["ge"], node["le"], words)
     else:
         smallest = node.get("x-zero-or-from")
         yield size_within(smallest or node["ge"], node["le"], words, or_none=smallest is not None)

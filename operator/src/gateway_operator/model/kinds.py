@@ -152,9 +152,7 @@ CronExpression = Annotated[
     str,
     Field(strict=True, max_length=128),
     BeforeValidator(_known_cron),
-    Allowed(
-        'a cron expression of five fields, in UTC, such as "0 3 * * 1-5"', pattern=r"^\s*\S+(\s+\S+){4}\s*$"
-    ),
+    Allowed('a cron expression of five fields, in UTC, such as "0 3 * * 1-5"', pattern=r"^\s*\S+(\s+\S+){4}\s*$"),
 ]
 EventType = Annotated[
     str,

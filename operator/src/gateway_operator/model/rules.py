@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from .gateway import Delivery, Events, Spec
+from shardpod.contract import Windows
+
+from .gateway import Delivery, Events, Reshard, Spec
 from .problems import Problem
 
 
@@ -10,6 +12,7 @@ def broken_rules(spec: Spec) -> Iterator[Problem]:
     """Everything in `spec` that does not go together."""
     yield from _part_of_the_set(spec)
     yield from _part_that_reshards(spec)
+    yield from _given_up_while_it_goes_on(spec.reshard)
     yield from _included_and_excluded(spec.delivery.events)
     yield from _shed_though_never_queued(spec.delivery)
 
@@ -43,6 +46,24 @@ def _part_that_reshards(spec: Spec) -> Iterator[Problem]:
             "must be false where spec.sharding.firstShardId or lastShardId is given: the others hold shards as well, "
             "and none can decide alone how many there are",
             "false",
+        )
+
+
+def _given_up_while_it_goes_on(reshard: Reshard) -> Iterator[Problem]:
+    """Such a reshard would identify all its shards, and be given up each time."""
+    watching = Windows(max_skew=reshard.max_skew, fence_timeout=reshard.fence_timeout).history
+    if reshard.abort_after <= watching:
+        yield Problem(
+            "spec.reshard.abortAfter",
+            f"must be longer than {watching:g}s, for which both shard sets are compared (5 times maxSkew and 4 times "
+            "fenceTimeout), as each reshard would be given up meanwhile",
+            f"longer than {watching:g}s",
+        )
+    elif reshard.abort_after <= reshard.settle:
+        yield Problem(
+            "spec.reshard.abortAfter",
+            "must be longer than settle, as each reshard of several pods would be given up between two of them",
+            "longer than settle",
         )
 
 

@@ -154,7 +154,8 @@ class Assignment(_Message):
     successor takes them; `ending` has no successor, and closes its sessions resumably when it is told to stop. While a
     reshard runs, `counterparts` are the instances of the other epoch that hold sessions of this one's guilds.
     `rejoin_voice`: the pending set delivers everything, and is to bring the bot's voice over to its sessions;
-    `announce`: and to tell the bot that it does.
+    `announce`: and to tell the bot that it does. `inherits`: the active set delivers everything again, and is to fetch
+    the dead letters of the pending one, which is about to end.
     """
 
     kind: Literal["assignment"] = "assignment"
@@ -174,6 +175,7 @@ class Assignment(_Message):
     counterparts: tuple[Peer, ...] = ()
     rejoin_voice: bool = False
     announce: bool = False
+    inherits: bool = False
     checkpoints: tuple[Checkpoint, ...] = ()
     peers: tuple[Peer, ...] = ()
     shards_per_worker: int = 8

@@ -101,6 +101,7 @@ def neighbours(assignment: Assignment, config: PodConfig, *, stopping: bool, cut
         ),
         rejoin_voice=assignment.rejoin_voice,
         announce=assignment.announce,
+        inherits=assignment.inherits,
     )
 
 

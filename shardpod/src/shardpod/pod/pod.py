@@ -225,5 +225,6 @@ def _same_work(one: Assignment, other: Assignment) -> bool:
         "counterparts": (),
         "rejoin_voice": False,
         "announce": False,
+        "inherits": False,
     }
     return one.model_copy(update=unnumbered) == other.model_copy(update=unnumbered)

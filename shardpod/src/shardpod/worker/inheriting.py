@@ -1,4 +1,4 @@
-"""After the last range of a reshard: fetches the dead letters of the shard set that is about to go.
+"""After the last range of a reshard, or of its abort: fetches the dead letters of the shard set that is about to go.
 
 What waited for the bot was delivered before each range changed hands; dead letters wait for a person, and stay.
 """
@@ -39,9 +39,13 @@ class Inheriting:
         self._counterparts: tuple[Neighbour, ...] = ()
         self._fetching: asyncio.Task[None] | None = None
 
-    def follow(self, orders: Orders | None, counterparts: tuple[Neighbour, ...]) -> None:
-        """Take the operator's word: when all ranges are ours, what the other set still has is ours as well."""
-        self._counterparts = counterparts if orders is not None and _has_all(orders) else ()
+    def follow(self, orders: Orders | None, counterparts: tuple[Neighbour, ...], *, inherits: bool = False) -> None:
+        """Take the operator's word: when all ranges are ours, what the other set still has is ours as well.
+
+        The active set has all before the first handover, too: it has to be told that it `inherits`.
+        """
+        heir = orders is not None and (orders.is_pending or inherits) and _has_all(orders)
+        self._counterparts = counterparts if heir else ()
         if orders is not None and self._left() and (self._fetching is None or self._fetching.done()):
             self._fetching = asyncio.get_running_loop().create_task(self._fetch_all(orders.shard_count))
 
@@ -83,9 +87,5 @@ class Inheriting:
 
 
 def _has_all(orders: Orders) -> bool:
-    """Whether this is the pending set, and every range is handed over to it."""
-    return (
-        orders.is_pending
-        and orders.handover is None
-        and all(orders.is_ours(shard) for shard in range(orders.pending_count))
-    )
+    """Whether every range is this set's, and none on its way."""
+    return orders.handover is None and all(orders.is_ours(shard) for shard in range(orders.pending_count))

@@ -174,7 +174,8 @@ class Worker:
         if self._spooler is not None:
             self._spooler.begin(self._outstanding)
         self._announcing.follow(self._at_begin.orders, announce=self._at_begin.announce)
-        self._inheriting.follow(self._at_begin.orders, self._at_begin.counterparts)
+        begin = self._at_begin
+        self._inheriting.follow(begin.orders, begin.counterparts, inherits=begin.inherits)
         self._delivery.notify()
         self._on_change()
 
@@ -209,7 +210,7 @@ class Worker:
         self._handing.follow(neighbours.orders, neighbours.counterparts, resuming=begin)
         self._rejoining.follow(neighbours.orders, rejoin=neighbours.rejoin_voice)
         if not begin:
-            self._inheriting.follow(neighbours.orders, neighbours.counterparts)
+            self._inheriting.follow(neighbours.orders, neighbours.counterparts, inherits=neighbours.inherits)
             self._announcing.follow(neighbours.orders, announce=neighbours.announce)
         self._giving.may_release = neighbours.may_release
         self._taking.set_neighbours(neighbours.takes_from, neighbours.checkpoints)

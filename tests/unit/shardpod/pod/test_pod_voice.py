@@ -7,7 +7,7 @@ from shardpod.pod.observation import observe
 from shardpod.worker import WorkerReport
 
 
-@pytest.mark.parametrize("field", ["rejoin_voice", "announce"])
+@pytest.mark.parametrize("field", ["rejoin_voice", "announce", "inherits"])
 def test_the_operators_word_reaches_the_workers(make_assignment, config, field):
     assert getattr(neighbours(make_assignment(**{field: True}), config, stopping=False), field) is True
     assert getattr(neighbours(make_assignment(), config, stopping=False), field) is False
