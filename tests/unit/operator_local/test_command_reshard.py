@@ -183,6 +183,16 @@ def test_to_give_up_is_followed_until_all_is_given_back(up, run):
     assert up.taken == [ReshardOrder(abort=True)]
 
 
+def test_to_give_up_ends_where_the_next_one_begins(up, run):
+    given_up = step("Aborting", "1 of 2 ranges still to be given back")
+    another = step("Preparing", "not begun yet").model_copy(update={"to": 3})
+    up.steps, up.at_last = [given_up, *[another] * 1000], 4
+    result = run("--abort", "--timeout", "30")
+
+    assert result.exit_code == 0
+    assert "given up: 4 shards deliver everything, as before; one to 3 shards comes next" in result.stdout
+
+
 @pytest.mark.parametrize(("option", "paused"), [("--pause", True), ("--resume", False)])
 def test_to_pause_and_to_resume_is_done_at_once(up, run, option, paused):
     assert run(option).stdout == "understood\n"

@@ -7,6 +7,7 @@ import click
 
 from gateway_operator.core.reshard_order import ReshardAnswer, ReshardOrder
 from gateway_operator.core.status_model import GatewayStatus
+from gateway_operator.core.world import ReshardPhase
 from gateway_operator.local.state_directory import StateDirectory
 from gateway_operator.local.status_socket import NotRunningError, ask_reshard, fetch_preview
 from gateway_operator.model import MAX_SHARDS
@@ -148,12 +149,24 @@ class _Reaching:
 
 
 class _Ending:
-    """Follows a reshard that is given up."""
+    """Follows a reshard that is given up, not the next one, which something else may ask for."""
+
+    def __init__(self) -> None:
+        self._to: int | None = None
+        self._looks = 0
 
     def __call__(self, status: GatewayStatus) -> Step:
-        if status.reshard is not None:
-            return _under_way(status)
-        return Step(f"given up: {status.shards} shards deliver everything, as before", done=True)
+        reshard = status.reshard
+        given_up = f"given up: {status.shards} shards deliver everything, as before"
+        if reshard is None:
+            return Step(given_up, done=True)
+        self._to = self._to or reshard.to
+        self._looks += 1
+        # What is given up before it has begun is gone at once, so one that still prepares is the next.
+        late = reshard.phase == ReshardPhase.PREPARING and self._looks >= LOOKS_UNTIL_BEGUN
+        if late or reshard.to != self._to:
+            return Step(f"{given_up}; one to {reshard.to} shards comes next: {reshard.reason}", done=True)
+        return _under_way(status)
 
 
 def _under_way(status: GatewayStatus) -> Step:

@@ -18,7 +18,7 @@ from .counterparts import counterparts
 from .holding import held, told_shard_count
 from .ownership import ownership
 from .reshard_concern import parties
-from .reshard_ranges import all_given_back
+from .reshard_ranges import heirs_epoch
 from .reshard_voice import announces, rejoins
 from .there import there_are
 from .world import InstanceSeen, InstanceSpec, PlannedInstance, Reshard, ShardSet, World
@@ -59,7 +59,7 @@ def assignments(
             counterparts=writer.counterparts.get(one.spec.name, ()),
             rejoin_voice=writer.is_pending(one.spec) and writer.rejoins,
             announce=writer.is_pending(one.spec) and writer.announces and one.role == "active",
-            inherits=writer.is_active(one.spec) and writer.inherits,
+            inherits=one.spec.pod.epoch == writer.heirs,
             checkpoints=writer.checkpoints(one, shard_count),
             peers=tuple(writer.peers(one)),
             shards_per_worker=settings[0].shards_per_worker,
@@ -84,7 +84,7 @@ class _Writer:
         )
         self.rejoins = reshard is not None and rejoins(spec, reshard)
         self.announces = reshard is not None and announces(spec, reshard)
-        self.inherits = reshard is not None and all_given_back(reshard)
+        self.heirs = heirs_epoch(world, active, reshard) if reshard is not None else None
         self._world = world
         self._active = active
         there = [world.instances[one.spec.name] for one in run if one.spec.name in world.instances]
@@ -93,9 +93,6 @@ class _Writer:
         self.parties = givers | takers
         self._there = there_are(world.instances.values())
         self._tables: dict[tuple[int, int], Ownership] = {}
-
-    def is_active(self, spec: InstanceSpec) -> bool:
-        return spec.pod.epoch == self._active.epoch
 
     def is_pending(self, spec: InstanceSpec) -> bool:
         return self.reshard is not None and spec.pod.epoch == self.reshard.pending.epoch

@@ -8,7 +8,7 @@ from .reshard_gate import gate
 from .reshard_handover import Close, Commit, GiveBack, judge
 from .reshard_step import PAUSED, Scene, Step
 from .reshard_voice import why_voice_waits
-from .world import Reshard, ReshardPhase, ShardSet
+from .world import Reshard, ReshardPhase, ShardSet, World
 
 
 def hand_over(scene: Scene, reshard: Reshard) -> Step:
@@ -47,14 +47,26 @@ def all_given_back(reshard: Reshard) -> bool:
 
 def _end_for_nothing(scene: Scene, reshard: Reshard) -> Step:
     """The pending set may go once the active one has its dead letters: those wait for a person, and stay."""
-    name = _with_dead_letters(scene, reshard.pending.epoch)
+    name = with_dead_letters(scene.world, reshard.pending.epoch)
     if name is None or scene.wall >= reshard.progressed_at + scene.spec.reshard.abort_after:
         return scene.idle()
     return scene.stay(replace(reshard, handover=None), f"{name} still has dead letters to hand back")
 
 
-def _with_dead_letters(scene: Scene, epoch: int) -> str | None:
-    for one in scene.world.instances.values():
+def heirs_epoch(world: World, active: ShardSet, reshard: Reshard) -> int | None:
+    """The set that is to fetch the dead letters of the other one, which is about to end; None if there are none."""
+    if all_given_back(reshard):
+        heirs, ending = active.epoch, reshard.pending.epoch
+    elif reshard.phase is ReshardPhase.DRAINING:
+        heirs, ending = reshard.pending.epoch, active.epoch
+    else:
+        return None
+    return heirs if with_dead_letters(world, ending) is not None else None
+
+
+def with_dead_letters(world: World, epoch: int) -> str | None:
+    """An instance of a set that says it has some."""
+    for one in world.instances.values():
         if one.spec.pod.epoch == epoch and one.observed is not None and one.observed.dead_letters:
             return one.spec.name
     return None

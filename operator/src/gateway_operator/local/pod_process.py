@@ -131,7 +131,8 @@ class ManagedProcess:
     def forget(self) -> None:
         """Delete all that is kept of an instance that does not run."""
         if shards := self._record.shards():
-            logger.warning(
+            # No cause for alarm: a shard set ends only when nothing waits in it any more.
+            logger.info(
                 "deleted what was kept of shards that are no longer wanted", instance=self.spec.name, shards=len(shards)
             )
         self._record.delete()

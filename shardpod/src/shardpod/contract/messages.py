@@ -154,8 +154,8 @@ class Assignment(_Message):
     successor takes them; `ending` has no successor, and closes its sessions resumably when it is told to stop. While a
     reshard runs, `counterparts` are the instances of the other epoch that hold sessions of this one's guilds.
     `rejoin_voice`: the pending set delivers everything, and is to bring the bot's voice over to its sessions;
-    `announce`: and to tell the bot that it does. `inherits`: the active set delivers everything again, and is to fetch
-    the dead letters of the pending one, which is about to end.
+    `announce`: and to tell the bot that it does. `inherits`: this set delivers everything, and
+    the other one, which is about to end, has dead letters that are to be fetched.
     """
 
     kind: Literal["assignment"] = "assignment"

@@ -16,6 +16,8 @@ from .messages import AskPeer, Failed, FetchLetters, ForgetLetters, Letters, Nei
 
 RETRY = 0.5
 """Seconds before a pod that cannot be asked now is asked again."""
+AGAIN = 3.0
+"""Seconds before all are asked again while the operator hears that some still have any: an event may die late."""
 
 logger = structlog.get_logger("handover")
 
@@ -36,6 +38,7 @@ class Inheriting:
         self._ask = ask
         self._save = save
         self._heirs_of: set[str] = set()
+        self._more = False
         self._counterparts: tuple[Neighbour, ...] = ()
         self._fetching: asyncio.Task[None] | None = None
 
@@ -46,6 +49,9 @@ class Inheriting:
         """
         heir = orders is not None and (orders.is_pending or inherits) and _has_all(orders)
         self._counterparts = counterparts if heir else ()
+        if inherits and not self._more:
+            self._heirs_of.clear()
+        self._more = inherits
         if orders is not None and self._left() and (self._fetching is None or self._fetching.done()):
             self._fetching = asyncio.get_running_loop().create_task(self._fetch_all(orders.shard_count))
 
@@ -63,6 +69,10 @@ class Inheriting:
                     self._heirs_of.add(one.instance)
             if self._left():
                 await asyncio.sleep(RETRY)
+            elif self._more:
+                await asyncio.sleep(AGAIN)
+                if self._more:
+                    self._heirs_of.clear()
 
     async def _fetch(self, other: Neighbour, shard_count: int) -> bool:
         """Whether all that it had for us is here."""

@@ -47,7 +47,7 @@ class Neighbours(Message):
     be reached, which may have given this instance's sessions to another. `orders` and `counterparts`, the instances of
     the other shard set that see the same guilds, are there while a reshard runs. `rejoin_voice`: bring the bot's voice
     connections over to these sessions, for those that made them are to end. `announce`: tell the bot that it is the
-    pending set that delivers. `inherits`: fetch the dead letters of a pending set that was given up.
+    pending set that delivers. `inherits`: the other set, which is about to end, still has dead letters.
     """
 
     instance: str = ""

@@ -6,8 +6,8 @@ reckons the cost of rules is not here.
 
 import copy
 import json
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,11 @@ MINIMAL: dict[str, Any] = {
 Problem = tuple[str, str]
 
 
-@dataclass(frozen=True)
 class ApiServer:
     """Answers with the path and the text of each problem; no problem: the resource would be stored."""
 
-    schema: dict[str, Any]
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.schema = schema
 
     def problems(self, manifest: dict[str, Any]) -> list[Problem]:
         resource = self.stored(manifest)
@@ -58,7 +58,10 @@ class ApiServer:
         return _defaulted(self.schema, copy.deepcopy(manifest))
 
     def minimal_with(self, path: str, value: object) -> dict[str, Any]:
-        data = copy.deepcopy(MINIMAL)
+        return self.with_field(MINIMAL, path, value)
+
+    def with_field(self, manifest: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+        data = copy.deepcopy(manifest)
         *parents, last = path.split(".")
         place = data
         for name in parents:
@@ -172,5 +175,9 @@ def _holds(rule: str, value: str) -> bool:
 def _program(rule: str) -> Any:
     # Kubernetes' own functions for quantities, which cel-python does not have.
     functions = {"quantity": _quantity, "compareTo": _compare, "isQuantity": _is_quantity}
-    environment = celpy.Environment()
-    return environment.program(environment.compile(rule), functions=functions)
+    limit = sys.getrecursionlimit()
+    try:
+        environment = celpy.Environment()  # it raises the limit for the whole process, which others rely on
+        return environment.program(environment.compile(rule), functions=functions)
+    finally:
+        sys.setrecursionlimit(limit)

@@ -167,7 +167,8 @@ def test_a_value_out_of_bounds_is_answered_in_the_words_of_the_models(server, pa
     assert server.problems(server.minimal_with(path, value)) == [(path, problem)]
 
 
-numbers = st.integers(-2, 2**54) | st.integers(-2, 70000)
+edges = [edge + step for edge in (0, 1, 2**16, 2**20, 2**40, 2**53) for step in (-1, 0, 1)]
+numbers = st.integers(-2, 2**54) | st.sampled_from(edges)
 words = st.text(max_size=8) | st.sampled_from(["", "a", "a-b", "a-", "x.y", "A_1", "A_b", "A B", "_A", "x\n", "A\n"])
 durations = st.builds("{}{}".format, st.integers(0, 10**9) | st.integers(0, 99), st.sampled_from(["ms", "s", "h", "d"]))
 sizes = st.builds("{}{}".format, st.integers(0, 10**6), st.sampled_from(["", "k", "M", "T", "Ki", "Gi", "Ti", "Pi"]))
@@ -201,11 +202,30 @@ fields = st.sampled_from(list(FIELDS)).flatmap(lambda path: st.tuples(st.just(pa
 @given(fields)
 def test_schema_and_models_agree_on_any_value(server, field):
     manifest = server.minimal_with(*field)
+    assert bool(server.problems(manifest)) == is_refused(manifest)
+
+
+def is_refused(manifest: dict[str, Any]) -> bool:
     try:
         parse_manifest(manifest)
     except ManifestError:
-        refused = True
-    else:
-        refused = False
+        return True
+    return False
 
-    assert bool(server.problems(manifest)) == refused
+
+def test_whole_numbers_have_the_bounds_of_the_models(server):
+    def bounded(schema: dict[str, Any], path: str):
+        for name, field in schema.get("properties", {}).items():
+            if field.get("type") == "integer":
+                yield f"{path}.{name}", field["minimum"], field["maximum"]
+            yield from bounded(field, f"{path}.{name}")
+
+    found = list(bounded(server.schema["properties"]["spec"], "spec"))
+
+    assert len(found) > 10
+    for path, smallest, largest in found:
+        for value in (smallest - 1, smallest, largest, largest + 1):
+            manifest = server.minimal_with("spec.shards", 65536)
+            manifest = server.with_field(manifest, path, value)
+            assert bool(server.problems(manifest)) == is_refused(manifest), (path, value)
+            assert is_refused(manifest) == (value not in range(smallest, largest + 1)), (path, value)

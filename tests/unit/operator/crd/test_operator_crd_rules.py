@@ -126,7 +126,8 @@ def test_what_is_no_duration_is_told_of_at_its_own_place_only(server):
 
 events = st.lists(st.sampled_from("ABC"), max_size=3)
 shards = st.integers(0, 4)
-durations = st.sampled_from(["1s", "2s", "9s", "10s", "33s", "34s"])
+short = st.sampled_from(["1s", "2s", "5s"])
+long = st.sampled_from(["1s", "9s", "10s", "33s", "34s", "1m"])
 
 
 def optional(**fields):
@@ -138,9 +139,7 @@ def optional(**fields):
     optional(
         shards=st.integers(1, 4),
         sharding=optional(firstShardId=shards, lastShardId=shards),
-        reshard=optional(
-            auto=st.booleans(), abortAfter=durations, settle=durations, maxSkew=durations, fenceTimeout=durations
-        ),
+        reshard=optional(auto=st.booleans(), abortAfter=long, settle=long, maxSkew=short, fenceTimeout=short),
         delivery=optional(events=optional(include=events, exclude=events), queue=optional(shedFirst=events)),
     )
 )

@@ -53,3 +53,18 @@ def test_nobody_inherits_before_all_is_given_back(fleet):
         assert heirs(fleet) == set()
         fleet.pass_()
     fleet.until_phase(None)
+
+
+def test_while_the_old_set_drains_the_new_one_is_told_of_its_dead_letters(fleet):
+    """Such of a session's own events may die after the others were fetched."""
+    fleet.reshard_to(8)
+    fleet.until_phase(ReshardPhase.DRAINING)
+    fleet.pass_()
+    assert heirs(fleet) == set()
+    fleet.of_epoch(1)[0].says["dead_letters"] = 1
+    fleet.settle_down()
+    assert heirs(fleet) == {2}
+
+    fleet.of_epoch(1)[0].says["dead_letters"] = 0
+    fleet.until_phase(None)
+    assert heirs(fleet) == set()

@@ -6,7 +6,7 @@ import pytest
 
 from shardpod.handover import HandoverOrder, Orders
 from shardpod.protocol import Event
-from shardpod.worker.inheriting import Inheriting
+from shardpod.worker.inheriting import AGAIN, Inheriting
 from shardpod.worker.messages import FetchLetters, ForgetLetters, Letters, LetterSent, Neighbour, Settled
 
 pytestmark = pytest.mark.looptime
@@ -77,3 +77,16 @@ async def test_what_could_not_be_saved_is_not_forgotten_there_and_fetched_again(
     await asyncio.sleep(1.0)
 
     assert rig.asked[-1] == ForgetLetters(("s:7",))
+
+
+async def test_what_dies_late_is_fetched_when_the_operator_has_heard_of_it(rig):
+    await rig.told(orders(2, ALL))
+    assert len(rig.asked) == 2, "all that there was"
+    await rig.told(orders(2, ALL), inherits=True)
+    assert len(rig.asked) == 4
+    await asyncio.sleep(AGAIN)
+    assert len(rig.asked) == 6, "while it is still said that there are some"
+
+    await rig.told(orders(2, ALL))
+    await asyncio.sleep(10 * AGAIN)
+    assert len(rig.asked) == 6
