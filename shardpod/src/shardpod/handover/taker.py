@@ -196,12 +196,7 @@ class Taker:
         if self.state is TakerState.LIVE:
             # Should a session prove lost, only the giver has what it missed.
             self.to_store = connected and not self._kept and not self._matching.expected
-            self.reason = (
-                f"{len(self._kept)} kept events are on their way to the bot, {self._matching.expected} events of the "
-                "old session have still to come by the new one"
-                if connected
-                else "one of its sessions is not connected"
-            )
+            self.reason = self._why_not_settled(connected=connected)
 
     def stored(self) -> None:
         """The checkpoint that lies behind all that was kept is on disk."""
@@ -232,6 +227,17 @@ class Taker:
             self.effects.append(Settle(self._held))
             self._held = []
         self.effects.append(StartLanes())
+
+    def _why_not_settled(self, *, connected: bool) -> str:
+        if self.to_store:
+            return "its checkpoint is being written to disk"
+        if not connected:
+            return "one of its sessions is not connected"
+        expected = 0 if self._matching is None else self._matching.expected
+        return (
+            f"{len(self._kept)} kept events are on their way to the bot, {expected} events of the old session have "
+            "still to come by the new one"
+        )
 
     def _expire_if_due(self, now: float) -> None:
         if self.lease_until is not None and now >= self._lease_until:

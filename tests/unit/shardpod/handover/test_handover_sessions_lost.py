@@ -38,3 +38,4 @@ def test_a_taker_does_not_settle_while_one_of_its_sessions_is_not_connected(take
     side.tick(100.2)
 
     assert side.custody.taker.to_store
+    assert side.reason == "its checkpoint is being written to disk"
