@@ -281,7 +281,7 @@ async def test_removing_an_instance_that_left_files_says_so(build, pods_path, un
     with capture_logs() as logs:
         await until(lambda: gone(pods))
 
-    assert [entry["shards"] for entry in logs if entry["log_level"] == "warning"] == [1]
+    assert [entry["shards"] for entry in logs if entry["event"].startswith("deleted what was kept")] == [1]
     assert not (pods_path / "scratch" / POD.name).exists()
 
 

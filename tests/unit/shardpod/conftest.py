@@ -10,7 +10,7 @@ import pytest
 from shardpod.contract import Assignment
 from shardpod.protocol import Close, Connect, Event, IdentifySent, Send, SessionEnded, SessionSettings, ShardProtocol
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30
 TOKEN = "MTk4.the-bots-token.zzz"
 GATEWAY_URL = "wss://gateway.discord.gg"
 RESUME_URL = "wss://gateway-us-east1-c.discord.gg"
