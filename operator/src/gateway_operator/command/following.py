@@ -48,7 +48,7 @@ async def _follow(
         try:
             text = await fetch_status(directory.status_socket)
         except NotRunningError:
-            raise GatewayNotRunningError("`up` has ended before it was done") from None
+            raise GatewayNotRunningError("`up` has ended before it was done: start it again, and it goes on") from None
         if text is None:
             continue
         status = understood(text)

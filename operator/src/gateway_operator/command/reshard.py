@@ -97,7 +97,7 @@ def reshard(
             directory,
             _Ending() if to is None else _Reaching(to),
             within=timeout,
-            afterwards="every guild is delivered by one of the two sets",
+            afterwards="no event is lost meanwhile",
         )
 
 
