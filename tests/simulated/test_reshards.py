@@ -45,7 +45,8 @@ def test_no_reshard_loses_doubles_or_reorders_an_event_whatever_goes_wrong(outco
 
 
 def test_every_fault_was_done_in_every_step(outcomes, shown_at_the_end):
-    shown_at_the_end.append(as_table(outcomes))
+    broken = sum(bool(one.violations) for one in outcomes)
+    shown_at_the_end.append(f"{len(outcomes)} reshards, {broken} of them broken\n{as_table(outcomes)}")
     done = hits(outcomes)
     assert {(fault, step) for fault in FAULTS for step in STEPS if done[fault, step] < MINIMUM_PER_CELL} == set()
 
