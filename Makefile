@@ -42,7 +42,7 @@ bench: .venv/ready ## Measure all of docs/benchmarks.md and write it (twenty min
 	done; exit $$missed
 
 .PHONY: soak
-soak: .venv/ready ## Simulate 10,000 reshards, every fault in every step (an hour)
+soak: .venv/ready ## Simulate 10,000 reshards, every fault in every step (it takes long)
 	@RESHARDS_EACH=40 $(BIN)/pytest tests/simulated -s
 
 .PHONY: lossless

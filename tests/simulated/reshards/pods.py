@@ -7,7 +7,6 @@ from random import Random
 
 import shardpod.pod.pod as pod_module
 import shardpod.pod.workers as workers_module
-import shardpod.worker.handing as handing_module
 import shardpod.worker.worker as worker_module
 from gateway_operator.core.world import InstanceSpec
 from gateway_operator.local.pods import PodProcess
@@ -169,17 +168,8 @@ class Pods:
         return [one for one in self.instances.values() if one.spec.pod.epoch == epoch and one.running]
 
 
-class VirtualTime:
-    """In the place of the module `time`, for those who do not trust the loop's clock."""
-
-    @staticmethod
-    def monotonic() -> float:
-        return asyncio.get_running_loop().time()
-
-
 def put_in_place() -> None:
     """From here on this process's pods are of this world."""
-    handing_module.time = VirtualTime
     pod_module.ControlClient = SimulatedControl
     pod_module.Peers = SimulatedPeers
     pod_module.HttpEndpoints = NoHttp

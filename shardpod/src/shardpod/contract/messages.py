@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from shardpod.window_lengths import WindowLengths
+
 CONTRACT_VERSION = 1
 
 
@@ -52,7 +54,7 @@ class Ownership(_Message):
     handed: tuple[ShardRange, ...] = ()
 
 
-class Windows(_Message):
+class Windows(WindowLengths, _Message):
     """What all windows of a handover follow from, in seconds (docs/resharding.md).
 
     `max_skew`: the longest by which two healthy sessions may differ. `fence_timeout`: the longest that a fence may
@@ -61,26 +63,6 @@ class Windows(_Message):
 
     max_skew: float = Field(default=5.0, gt=0)
     fence_timeout: float = Field(default=2.0, gt=0)
-
-    @property
-    def ring(self) -> float:
-        """For how long the payload of an event is kept that the other set is to deliver."""
-        return self.max_skew + self.fence_timeout
-
-    @property
-    def tail(self) -> float:
-        """How far back a giver tells what it received."""
-        return self.ring + 3 * self.max_skew + 2 * self.fence_timeout
-
-    @property
-    def history(self) -> float:
-        """How far back a taker remembers what it received."""
-        return self.tail + self.max_skew + self.fence_timeout
-
-    @property
-    def lease(self) -> float:
-        """How long a taker may deliver, from its asking."""
-        return 2 * self.fence_timeout
 
 
 class Handover(_Message):

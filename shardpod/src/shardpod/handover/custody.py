@@ -12,9 +12,10 @@ import msgspec
 from shardpod.protocol import Event
 
 from .fingerprint import fingerprint
-from .giver import Backlog, Giver
+from .giver import Giver
 from .history import History, Seen
 from .orders import HandoverOrder, Orders
+from .part import Backlog
 from .routing import is_of_session, key_of
 from .taker import Taker
 from .verdict import Verdict
@@ -47,7 +48,6 @@ class Custody:
     ) -> None:
         self.effects: list[Effect] = []
         self.history = History(orders.windows)
-        self.not_ours = 0
         self._shard_ids = frozenset(shard_ids)
         self._backlog = backlog
         self._since = now
@@ -84,8 +84,6 @@ class Custody:
             return Verdict.OURS
         key = key_of(event)
         verdict = self._verdict(event, key)
-        if verdict is Verdict.NOT_OURS:
-            self.not_ours += 1
         if not event.initial:  # the other set's sessions do not get it
             # What is held may turn out the other's, and be asked back soon after: an abort needs the payload then.
             self.history.saw(event, key, keep=verdict is not Verdict.OURS)
@@ -243,7 +241,7 @@ class Custody:
             return not is_of_session(event.type) and covers(key_of(event))
 
         kind = Giver if orders.epoch == order.from_epoch else Taker
-        return kind(order, orders.windows, self.history, self._backlog, wanted, covers=covers, lost=lost)
+        return kind(order, orders.windows, self.history, self._backlog, covers=covers, wanted=wanted, lost=lost)
 
     def _end(self, *, ours: bool, now: float) -> None:
         if self._part is not None:

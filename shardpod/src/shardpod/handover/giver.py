@@ -6,24 +6,16 @@ decides that by itself, but for a fence that it could not complete (architecture
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
 
 from shardpod.protocol import Event
 
-from .effects import Effect, Release, Settle, Wanted
+from .effects import Wanted
 from .fingerprint import fingerprint
 from .history import History, Seen
 from .orders import HandoverOrder
+from .part import STARTED_AGAIN, Backlog, Part
 from .verdict import Verdict
 from .windows import Windows
-
-
-class Backlog(Protocol):
-    """What is outstanding in the worker's queue, without what is held."""
-
-    def waiting(self, wanted: Wanted) -> list[Event]: ...
-
-    def is_waiting(self, event: Event) -> bool: ...
 
 
 class GiverState(StrEnum):
@@ -36,14 +28,7 @@ class GiverState(StrEnum):
     LOST = "lost"
 
 
-def keep_held(held: list[Event], event: Event) -> None:
-    """Note one more. If a full queue did not take the one before, that is given up, and must take no memory here."""
-    if held and not held[-1].held:
-        held.pop()
-    held.append(event)
-
-
-class Giver:
+class Giver(Part):
     """One handover from here to the other epoch. `lost`: the worker begins in its middle, with nothing remembered."""
 
     role = "giver"
@@ -54,20 +39,13 @@ class Giver:
         windows: Windows,
         history: History,
         backlog: Backlog,
-        wanted: Wanted,
         *,
         covers: Callable[[int], bool],
+        wanted: Wanted,
         lost: bool,
     ) -> None:
-        self.order = order
+        super().__init__(order, windows, history, backlog, covers=covers, wanted=wanted)
         self.state = GiverState.LOST if lost else GiverState.OPEN
-        self.effects: list[Effect] = []
-        self._windows = windows
-        self._history = history
-        self._backlog = backlog
-        self._wanted = wanted
-        self._covers = covers
-        self._held: list[Event] = []
         self._taken: list[Event] = []
         self._tail: list[Seen] = []
         self._fenced_at = 0.0
@@ -86,7 +64,7 @@ class Giver:
             case GiverState.UNDONE:
                 return self._why_undone
             case GiverState.LOST:
-                return "a worker was started again in the middle"
+                return STARTED_AGAIN
             case _:
                 return None
 
@@ -94,7 +72,7 @@ class Giver:
         """Whose an event of the range is."""
         if self.state in (GiverState.OPEN, GiverState.UNDONE):
             return Verdict.OURS
-        keep_held(self._held, event)
+        self._hold(event)
         return Verdict.HELD
 
     def stood_still(self, now: float) -> None:
@@ -126,16 +104,14 @@ class Giver:
             self.state = GiverState.FENCED
         elif now - self._fenced_at > self._windows.fence_timeout:
             self.state = GiverState.UNDONE
-            self._give_up_hold()
+            self._release_held()
 
     def tail(self, now: float, wanted: Callable[[int], bool], *, go: bool) -> list[Seen] | None:
         """What was received for the range lately, up to the fence if there is one; None if that cannot be said."""
-        if not go:
-            seen = self._history.tail(now, self._covers) if self.state is GiverState.OPEN else []
-            return [one for one in seen if wanted(one.key)] if self.state is GiverState.OPEN else None
-        if self.state is not GiverState.FENCED:
+        if self.state is not (GiverState.FENCED if go else GiverState.OPEN):
             return None
-        return [one for one in self._tail if wanted(one.key)]
+        seen = self._tail if go else self._history.tail(now, self._covers)
+        return [one for one in seen if wanted(one.key)]
 
     def session_lost(self) -> None:
         """Of no consequence here: what is held stays."""
@@ -145,12 +121,6 @@ class Giver:
         if ours:
             for event in self._held:
                 event.content = fingerprint(event.type, event.raw).hex()
-            self._give_up_hold()
-        elif self._held:
-            self.effects.append(Settle(self._held))
-            self._held = []
-
-    def _give_up_hold(self) -> None:
-        if self._held:
-            self.effects.append(Release(self._held))
-            self._held = []
+            self._release_held()
+        else:
+            self._settle_held()

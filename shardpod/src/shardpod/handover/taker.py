@@ -9,18 +9,17 @@ from enum import StrEnum
 
 from shardpod.protocol import Event
 
-from .effects import Deliver, Discard, Effect, Release, Settle, StartLanes, StopLanes, Wanted
+from .effects import Deliver, Discard, StartLanes, StopLanes, Wanted
 from .fingerprint import fingerprint
-from .giver import Backlog, keep_held
 from .history import History, Seen
 from .matching import Matching, Unmatched, rehearse
 from .orders import HandoverOrder
+from .part import STARTED_AGAIN, Backlog, Part
 from .verdict import Verdict
 from .windows import Windows
 
 REHEARSAL_LASTS = 3.0
 """Seconds for which a rehearsal says something; then it has to be repeated."""
-
 
 LONGEST_WAIT = 60.0
 """Seconds for which payloads are kept for a lease that does not come; a handover that takes longer is given back."""
@@ -38,7 +37,7 @@ class TakerState(StrEnum):
     LOST = "lost"
 
 
-class Taker:
+class Taker(Part):
     """One handover to here. `lost`: the worker begins in its middle, with nothing remembered.
 
     `to_store`: all that was kept is acknowledged, and `stored` is to be called once the checkpoint is on disk.
@@ -52,27 +51,18 @@ class Taker:
         windows: Windows,
         history: History,
         backlog: Backlog,
-        wanted: Wanted,
         *,
         covers: Callable[[int], bool],
+        wanted: Wanted,
         lost: bool,
     ) -> None:
-        self.order = order
+        super().__init__(order, windows, history, backlog, covers=covers, wanted=wanted)
         self.state = TakerState.LOST if lost else TakerState.REHEARSING
-        self.reason: str | None = (
-            "a worker was started again in the middle" if lost else "the sets are not compared yet"
-        )
-        self.effects: list[Effect] = []
+        self.reason: str | None = STARTED_AGAIN if lost else "the sets are not compared yet"
         self.to_store = False
         self.suppressed = 0
-        self._windows = windows
-        self._history = history
-        self._backlog = backlog
-        self._wanted = wanted
-        self._covers = covers
         self._matching: Matching | None = None
         self._kept: list[Event] = []
-        self._held: list[Event] = []
         self._settled = False
         # Once live, or maybe once live, the range may be recorded as ours however this worker fares meanwhile.
         self._may_be_ours = lost
@@ -96,7 +86,7 @@ class Taker:
         event.content = content.hex()
         self._expire_if_due(event.received_at)
         if self.state in (TakerState.EXPIRED, TakerState.LOST):
-            keep_held(self._held, event)
+            self._hold(event)
             return Verdict.HELD
         return Verdict.OURS
 
@@ -195,8 +185,9 @@ class Taker:
         self._kept = [event for event in self._kept if self._backlog.is_waiting(event)]
         if self.state is TakerState.LIVE:
             # Should a session prove lost, only the giver has what it missed.
-            self.to_store = connected and not self._kept and not self._matching.expected
-            self.reason = self._why_not_settled(connected=connected)
+            expected = self._matching.expected  # walks through all that is not matched: once a look
+            self.to_store = connected and not self._kept and not expected
+            self.reason = self._why_not_settled(expected, connected=connected)
 
     def stored(self) -> None:
         """The checkpoint that lies behind all that was kept is on disk."""
@@ -223,17 +214,14 @@ class Taker:
             self._start_again()
             return
         self.effects.append(Discard(self._wanted))
-        if self._held:
-            self.effects.append(Settle(self._held))
-            self._held = []
+        self._settle_held()
         self.effects.append(StartLanes())
 
-    def _why_not_settled(self, *, connected: bool) -> str:
+    def _why_not_settled(self, expected: int, *, connected: bool) -> str:
         if self.to_store:
             return "its checkpoint is being written to disk"
         if not connected:
             return "one of its sessions is not connected"
-        expected = 0 if self._matching is None else self._matching.expected
         return (
             f"{len(self._kept)} kept events are on their way to the bot, {expected} events of the old session have "
             "still to come by the new one"
@@ -246,9 +234,7 @@ class Taker:
 
     def _start_again(self) -> None:
         self.effects.append(StartLanes())
-        if self._held:
-            self.effects.append(Release(self._held))
-            self._held = []
+        self._release_held()
 
 
 def _difference(unmatched: Unmatched) -> str:

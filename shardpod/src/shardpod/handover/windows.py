@@ -1,39 +1,12 @@
-"""The windows of time in which two sessions that see the same events are compared."""
+"""The windows of a handover, as plain values for the worker."""
 
 import msgspec
 
+from shardpod.window_lengths import WindowLengths
 
-class Windows(msgspec.Struct, frozen=True):
-    """All windows follow from two, in seconds. What breaks when one of them is shorter is shown by the tests.
 
-    `max_skew`: the longest by which two healthy sessions may differ in receiving one event. `fence_timeout`: the
-    longest that a fence may take.
-    """
+class Windows(WindowLengths, msgspec.Struct, frozen=True):
+    """As the operator says; the defaults are the manifest's."""
 
     max_skew: float = 5.0
     fence_timeout: float = 2.0
-
-    @property
-    def ring(self) -> float:
-        """For so long payloads are kept: what the other side has not delivered by its fence cannot be older."""
-        return self.max_skew + self.fence_timeout
-
-    @property
-    def tolerance(self) -> float:
-        """Two sightings of one event are at most so far apart: the skew, and what the clocks cannot tell."""
-        return self.max_skew + self.fence_timeout
-
-    @property
-    def tail(self) -> float:
-        """So far back the giver tells what it saw: a look-alike from before it can steal no match that matters."""
-        return self.ring + 3 * self.max_skew + 2 * self.fence_timeout
-
-    @property
-    def history(self) -> float:
-        """For so long fingerprints are remembered: the counterparts of all that is in a tail."""
-        return self.tail + self.max_skew + self.fence_timeout
-
-    @property
-    def lease(self) -> float:
-        """For so long a taker may deliver after it has asked."""
-        return 2 * self.fence_timeout

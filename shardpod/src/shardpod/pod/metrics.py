@@ -92,6 +92,9 @@ def _events(report: WorkerReport) -> Iterable[Metric]:
         f"{_PREFIX}_events_filtered", "Left out by delivery.events of the manifest.", value=report.filtered
     )
     yield CounterMetricFamily(
+        f"{_PREFIX}_events_not_ours", "Left to the other shard set while two live.", value=report.not_ours
+    )
+    yield CounterMetricFamily(
         f"{_PREFIX}_events_repeated", "Sent by Discord again with the same seq, and left out.", value=report.repeated
     )
     yield CounterMetricFamily(

@@ -16,6 +16,7 @@ from shardpod.handover import (
     Custody,
     Deliver,
     Discard,
+    Effect,
     HandoverReport,
     Orders,
     Release,
@@ -30,8 +31,8 @@ from shardpod.handover import (
 )
 from shardpod.protocol import Event, ShardState
 
-from .link import LinkClosedError
-from .messages import AskPeer, Busy, Failed, FetchTail, Lease, Neighbour, TailPart, TransferAnswer
+from .asking import Ask, ask_instance
+from .messages import Busy, FetchTail, Lease, Neighbour, TailPart, TransferAnswer
 from .shard import Shard
 
 TICK = 0.05
@@ -45,13 +46,12 @@ LAG_MEMORY = 5.0
 
 logger = structlog.get_logger("handover")
 
-Ask = Callable[[AskPeer], Awaitable[TransferAnswer]]
-
 
 class Handing:
     """For all shards of a worker. `admit` takes an event that is to be delivered, whatever the queue's bound.
 
-    `save` writes all that waits and every checkpoint to disk; false if it cannot.
+    `save` writes all that waits and every checkpoint to disk; false if it cannot. `not_ours` counts events that
+    were left to the other shard set.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Handing:
         on_change: Callable[[], None],
     ) -> None:
         self.custody: Custody | None = None
+        self.not_ours = 0
         self._shards = shards
         self._shard_ids = tuple(shard_ids)
         self._queue = queue
@@ -124,6 +125,8 @@ class Handing:
         self._queue.skip(event)
         if verdict is Verdict.HELD:
             self._queue.hold(event)
+        else:
+            self.not_ours += 1
         return False
 
     def restored(self, event: Event) -> bool:
@@ -178,10 +181,6 @@ class Handing:
     def lag(self) -> float:
         """The largest delay of the loop in the last seconds."""
         return self._lag[1] if self._loop.time() - self._lag[0] < LAG_MEMORY else 0.0
-
-    @property
-    def not_ours(self) -> int:
-        return 0 if self.custody is None else self.custody.not_ours
 
     def close(self) -> None:
         """Begin nothing more; a lease still runs out while the queue is drained."""
@@ -275,29 +274,8 @@ class Handing:
         while self.custody.effects:
             effects, self.custody.effects = self.custody.effects, []
             for effect in effects:
-                match effect:
-                    case Deliver(events):
-                        for event in events:
-                            self._admit(event)
-                    case Release(events):
-                        self._release(events)
-                    case Settle(events):
-                        for event in events:
-                            self._queue.settle(event)
-                    case StopLanes(wanted):
-                        self._queue.stop_lanes(wanted)
-                    case StartLanes():
-                        self._queue.start_lanes()
-                    case Discard(wanted):
-                        self._queue.discard(wanted)
+                carry_out(effect, self._queue, admit=self._admit, is_filtered=self._is_filtered)
             self._notify()
-
-    def _release(self, events: Iterable[Event]) -> None:
-        for event in events:
-            if self._is_filtered(event):
-                self._queue.settle(event)
-            else:
-                self._queue.release(event)
 
     def _finish(self) -> None:
         if self.custody is not None and not self._finished:
@@ -350,7 +328,7 @@ class Handing:
         if not all(any(giver.covers(shard_id) for giver in givers) for shard_id in needed):
             return None
         request = FetchTail(number, go, custody.orders.shard_count, self._shard_ids)
-        answers = await asyncio.gather(*(self._call(giver, request) for giver in givers))
+        answers = await asyncio.gather(*(ask_instance(self._ask, one.instance, one.address, request) for one in givers))
         parts = [answer for answer in answers if isinstance(answer, TailPart)]
         if len(parts) < len(answers):
             problem = next(answer for answer in answers if not isinstance(answer, TailPart))
@@ -358,13 +336,30 @@ class Handing:
             return None
         return parts
 
-    async def _call(self, giver: Neighbour, request: FetchTail) -> TransferAnswer:
-        if giver.address is None:
-            return Failed(f"{giver.instance} cannot be reached at the moment")
-        try:
-            return await self._ask(AskPeer(giver.address, request))
-        except (LinkClosedError, TimeoutError) as error:
-            return Failed(str(error) or "no answer")
+
+def carry_out(
+    effect: Effect, queue: LaneQueue, *, admit: Callable[[Event], None], is_filtered: Callable[[Event], bool]
+) -> None:
+    """Do with the queue's events what a custody wants. `admit` takes one that is to be delivered and is not there."""
+    match effect:
+        case Deliver(events):
+            for event in events:
+                admit(event)
+        case Release(events):
+            for event in events:
+                if is_filtered(event):
+                    queue.settle(event)
+                else:
+                    queue.release(event)
+        case Settle(events):
+            for event in events:
+                queue.settle(event)
+        case StopLanes(wanted):
+            queue.stop_lanes(wanted)
+        case StartLanes():
+            queue.start_lanes()
+        case Discard(wanted):
+            queue.discard(wanted)
 
 
 def _unpacked(parts: Iterable[TailPart], now: float) -> list[Seen]:

@@ -10,9 +10,9 @@ import structlog
 
 from shardpod.handover import Orders
 
+from .asking import Ask, ask_instance
 from .dead_letters import DeadLetterOffice
-from .link import LinkClosedError
-from .messages import AskPeer, Failed, FetchLetters, ForgetLetters, Letters, Neighbour, TransferAnswer
+from .messages import FetchLetters, ForgetLetters, Letters, Neighbour, TransferAnswer
 
 RETRY = 0.5
 """Seconds before a pod that cannot be asked now is asked again."""
@@ -30,7 +30,7 @@ class Inheriting:
         office: DeadLetterOffice,
         shard_ids: Collection[int],
         *,
-        ask: Callable[[AskPeer], Awaitable[TransferAnswer]],
+        ask: Ask,
         save: Callable[[], Awaitable[bool]],
     ) -> None:
         self._office = office
@@ -88,12 +88,7 @@ class Inheriting:
         return True
 
     async def _call(self, other: Neighbour, request: FetchLetters | ForgetLetters) -> TransferAnswer:
-        if other.address is None:
-            return Failed("it cannot be reached at the moment")
-        try:
-            return await self._ask(AskPeer(other.address, request))
-        except (LinkClosedError, TimeoutError) as error:
-            return Failed(str(error) or "no answer")
+        return await ask_instance(self._ask, other.instance, other.address, request)
 
 
 def _has_all(orders: Orders) -> bool:

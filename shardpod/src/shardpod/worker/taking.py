@@ -7,7 +7,7 @@ dies in between, the other can go on.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
@@ -15,9 +15,8 @@ from shardpod.delivery import LaneQueue
 from shardpod.protocol import Session, ShardState
 from shardpod.spool import StoredSession
 
-from .link import LinkClosedError
+from .asking import Ask, ask_instance
 from .messages import (
-    AskPeer,
     Backlog,
     Busy,
     Confirm,
@@ -51,14 +50,6 @@ RETRY = 0.2
 """Seconds before a peer that is busy, or cannot be reached, is asked again."""
 
 logger = structlog.get_logger("transfer")
-
-Ask = Callable[[AskPeer], Awaitable[TransferAnswer]]
-"""Carries a request to a peer. Answers `Failed` when the peer cannot be reached."""
-
-
-async def nobody(_request: object) -> TransferAnswer:
-    """Answer for the peers of a worker that has none."""
-    return Failed("this worker has no peers")
 
 
 class _TakenBackError(Exception):
@@ -315,12 +306,7 @@ class Taking:
     async def _call(self, neighbour: Neighbour, request: Transfer) -> TransferAnswer:
         # It may have been started again at another address since.
         address = next((one.address for one in self._neighbours if one.instance == neighbour.instance), None)
-        if address is None:
-            return Failed(f"{neighbour.instance} cannot be reached at the moment")
-        try:
-            return await self._ask(AskPeer(address, request))
-        except (LinkClosedError, TimeoutError) as error:
-            return Failed(str(error) or "no answer")
+        return await ask_instance(self._ask, neighbour.instance, address, request)
 
     def _neighbour(self, shard_id: int, without: Collection[str] = ()) -> Neighbour | None:
         return next((one for one in self._neighbours if one.covers(shard_id) and one.instance not in without), None)

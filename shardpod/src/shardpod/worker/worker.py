@@ -18,6 +18,7 @@ from shardpod.protocol import Event
 from shardpod.transport import Connector
 
 from .announcing import Announcing
+from .asking import Ask, nobody
 from .beginning import Beginning
 from .dead_letters import DeadLetterOffice
 from .giving import Giving
@@ -42,7 +43,7 @@ from .report import WorkerReport
 from .settings import WorkerSettings
 from .shard import Holding, Shard, Sources
 from .spooler import Spooler
-from .taking import Ask, Taking, nobody
+from .taking import Taking
 
 _CONTESTED = 2
 """Connections lost within seconds of RESUMED after which a session may be contested (architecture: Takeover)."""
@@ -121,7 +122,6 @@ class Worker:
             on_change=on_change,
         )
         self._giving.handover_open = lambda: self._handing.open
-        self._delivery.before_sending = self._handing.expire_if_due
         self._rejoining = Rejoining(self._shards, settings.session.token, on_change=on_change)
         self._announcing = Announcing(self._shards, deliver=self._deliver_own, now=self._loop.time)
         neighbours = neighbours or Neighbours()
@@ -208,6 +208,8 @@ class Worker:
     def set_neighbours(self, neighbours: Neighbours, *, begin: bool = False) -> None:
         """Take the operator's word on who else holds sessions of the same shards, or of the same guilds."""
         self._handing.follow(neighbours.orders, neighbours.counterparts, resuming=begin)
+        # Only while two sets live: without a reshard an event pays nothing for leases.
+        self._delivery.before_sending = None if neighbours.orders is None else self._handing.expire_if_due
         self._rejoining.follow(neighbours.orders, rejoin=neighbours.rejoin_voice)
         if not begin:
             self._inheriting.follow(neighbours.orders, neighbours.counterparts, inherits=neighbours.inherits)

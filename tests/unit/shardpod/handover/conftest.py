@@ -6,20 +6,15 @@ import pytest
 from shardpod.delivery import LaneQueue
 from shardpod.handover import (
     Custody,
-    Deliver,
-    Discard,
     HandoverOrder,
     Orders,
-    Release,
     Seen,
-    Settle,
-    StartLanes,
-    StopLanes,
     Verdict,
     Windows,
     fingerprint,
 )
 from shardpod.protocol import Event
+from shardpod.worker.handing import carry_out
 
 WINDOWS = Windows(max_skew=5.0, fence_timeout=2.0)
 PLENTY = 1 << 30
@@ -106,22 +101,7 @@ class Side:
         while self.custody.effects:
             effects, self.custody.effects = self.custody.effects, []
             for effect in effects:
-                match effect:
-                    case Deliver(events):
-                        for event in events:
-                            self.queue.put_whatever_the_bound(event)
-                    case Release(events):
-                        for event in events:
-                            self.queue.release(event)
-                    case Settle(events):
-                        for event in events:
-                            self.queue.settle(event)
-                    case StopLanes(wanted):
-                        self.queue.stop_lanes(wanted)
-                    case StartLanes():
-                        self.queue.start_lanes()
-                    case Discard(wanted):
-                        self.queue.discard(wanted)
+                carry_out(effect, self.queue, admit=self.queue.put_whatever_the_bound, is_filtered=lambda _event: False)
 
 
 def orders_of(epoch, **changes):

@@ -20,14 +20,6 @@ def test_every_key_is_delivered_by_exactly_one_of_the_sets(active, pending):
         assert (new.receive(2, key=key) is Verdict.OURS) is (key % 6 in (1, 2, 5))
 
 
-def test_what_is_not_ours_is_counted(pending):
-    side = pending()
-    side.receive(1, key=0)
-    side.receive(2, key=1, type="READY")
-
-    assert side.custody.not_ours == 1
-
-
 @pytest.mark.parametrize(
     "event_type", ["READY", "RESUMED", "GUILD_MEMBERS_CHUNK", "VOICE_SERVER_UPDATE", "RATE_LIMITED"]
 )

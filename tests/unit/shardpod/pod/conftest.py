@@ -153,6 +153,7 @@ def make_report(*shards, **fields):
         "delivered": 2,
         "filtered": 1,
         "repeated": 7,
+        "not_ours": 9,
         "dropped": {"queue_full": {"TYPING_START": 6, 'odd"type\n': 1}},
         "identifies": 2,
         "resumes": 3,

@@ -54,6 +54,7 @@ def test_the_metrics_can_be_parsed_and_say_what_the_report_says(shard, report):
         ("events_delivered_total", 2),
         ("events_filtered_total", 1),
         ("events_repeated_total", 7),
+        ("events_not_ours_total", 9),
         ("identifies_total", 2),
         ("resumes_total", 3),
         ("sessions_lost_total", 1),

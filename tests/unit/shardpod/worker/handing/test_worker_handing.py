@@ -38,6 +38,18 @@ async def test_a_whole_handover_step_by_step(two, order):
     assert two.old.queue.events == two.new.queue.events == 0
 
 
+async def test_what_is_left_to_the_other_set_is_counted_and_the_count_outlives_the_reshard(two):
+    await two.watched()
+    two.send()
+    two.send()
+    assert (two.old.handing.not_ours, two.new.handing.not_ours) == (0, 2)
+
+    two.new.follow(over=True)
+    await asyncio.sleep(10.0)
+    assert two.new.handing.custody is None
+    assert two.new.handing.not_ours == 2
+
+
 async def test_the_operator_is_told_of_every_step_once(two):
     await two.live()
     await asyncio.sleep(0.3)

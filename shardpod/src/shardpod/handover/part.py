@@ -1,0 +1,65 @@
+"""What both sides of a handover have: the range, what they saw, and events that they hold until it is over."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from shardpod.protocol import Event
+
+from .effects import Effect, Release, Settle, Wanted
+from .history import History
+from .orders import HandoverOrder
+from .windows import Windows
+
+STARTED_AGAIN = "a worker was started again in the middle"
+
+
+class Backlog(Protocol):
+    """What is outstanding in the worker's queue, without what is held."""
+
+    def waiting(self, wanted: Wanted) -> list[Event]: ...
+
+    def is_waiting(self, event: Event) -> bool: ...
+
+
+class Part:
+    """One worker's side of one handover. `covers` tells keys of the range that may come here, `wanted` their events.
+
+    What has to be done with events is in `effects`.
+    """
+
+    def __init__(
+        self,
+        order: HandoverOrder,
+        windows: Windows,
+        history: History,
+        backlog: Backlog,
+        *,
+        covers: Callable[[int], bool],
+        wanted: Wanted,
+    ) -> None:
+        self.order = order
+        self.effects: list[Effect] = []
+        self._windows = windows
+        self._history = history
+        self._backlog = backlog
+        self._covers = covers
+        self._wanted = wanted
+        self._held: list[Event] = []
+
+    def _hold(self, event: Event) -> None:
+        """Note one more. If a full queue did not take the one before, that is given up, and must take no memory."""
+        if self._held and not self._held[-1].held:
+            self._held.pop()
+        self._held.append(event)
+
+    def _release_held(self) -> None:
+        """They are delivered from here after all."""
+        if self._held:
+            self.effects.append(Release(self._held))
+            self._held = []
+
+    def _settle_held(self) -> None:
+        """They are the other set's."""
+        if self._held:
+            self.effects.append(Settle(self._held))
+            self._held = []
