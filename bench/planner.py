@@ -1,4 +1,4 @@
-"""How long one pass of the operator's planner takes with 16,000 shards in 1,000 pods, without a reshard and during one.
+"""How long one pass of the operator takes, plan and status, with 16,000 shards in 1,000 pods, also during a reshard.
 
 Pure: nothing runs. Exit status 1 if a pass with so many pods takes longer than the goal. `--profile` tells where the
 time goes.
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway_operator.core.status import status
+from gateway_operator.core.status import status, with_rows
+from gateway_operator.core.status_model import GatewayStatus
 from gateway_operator.core.world import Plan, ReshardPhase
 from page import write_section
 from planner_world import CASES, LEDGER, NOW, PODS, SHARDS, WALL, Case, Scenery
@@ -39,6 +40,11 @@ class Row:
     pods: int
     plan: float
     status: float
+    rows: float
+
+    @property
+    def whole_pass(self) -> float:
+        return self.plan + self.status
 
 
 def measure(case: Case, passes: int, *, profiled: bool) -> Row:
@@ -48,10 +54,14 @@ def measure(case: Case, passes: int, *, profiled: bool) -> Row:
     if profiled:
         profile(case, scenery)
 
-    def tell() -> object:
+    def tell() -> GatewayStatus:
         return status(scenery.gateway, scenery.world, planned, LEDGER, NOW, wall_now=datetime.fromtimestamp(WALL, UTC))
 
-    return Row(case, len(scenery.world.instances), milliseconds(passes, scenery.plan), milliseconds(passes, tell))
+    def all_rows() -> object:
+        return with_rows(tell(), scenery.gateway, scenery.world, planned)
+
+    took = [milliseconds(passes, call) for call in (scenery.plan, tell, all_rows)]
+    return Row(case, len(scenery.world.instances), *took)
 
 
 def check(scenery: Scenery, planned: Plan) -> None:
@@ -79,15 +89,19 @@ def profile(case: Case, scenery: Scenery) -> None:
 def report(rows: list[Row]) -> str:
     what = (
         f"The median of some passes, in ms of CPU; the goal is {GOAL_MS:.0f} ms with {SHARDS:,} shards in {PODS:,} "
-        "pods, those of both sets together. Where there are more, there is no goal. Writing the status comes on top."
+        "pods, those of both sets together, for plan and status in one pass. Where there are more, there is no goal. "
+        "The rows of the status, one a shard, are made when somebody asks for them."
     )
     return "\n".join(
         [
             what,
             "",
-            "| shards | pods | plan | status |",
-            "|---|---:|---:|---:|",
-            *(f"| {row.case.title} | {row.pods:,} | {row.plan:.0f} | {row.status:.0f} |" for row in rows),
+            "| shards | pods | plan | status | with rows |",
+            "|---|---:|---:|---:|---:|",
+            *(
+                f"| {row.case.title} | {row.pods:,} | {row.plan:.0f} | {row.status:.0f} | {row.rows:.0f} |"
+                for row in rows
+            ),
         ]
     )
 
@@ -105,7 +119,7 @@ def main() -> int:
     print(text)
     if arguments.write is not None:
         write_section(arguments.write, "planner", text)
-    return 0 if all(row.plan <= GOAL_MS for row in rows if row.case.in_goal) else 1
+    return 0 if all(row.whole_pass <= GOAL_MS for row in rows if row.case.in_goal) else 1
 
 
 if __name__ == "__main__":

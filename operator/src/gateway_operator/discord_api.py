@@ -74,11 +74,13 @@ def bot_authorization(token: str) -> str:
 class DiscordApi:
     """Discord's REST API, or the user's proxy of it, at `base_url` (with the version: `https://discord.com/api/v10`).
 
-    `authorization` is the whole header: `bot_authorization(token)`, or a proxy's secret as it is. `ca_file` names one
-    more CA to trust; OSError or ssl.SSLError if it cannot be read.
+    `authorization` is the whole header: `bot_authorization(token)`, or a proxy's secret as it is. `ca_file` or
+    `ca`, its PEM text, names one more CA to trust; OSError or ssl.SSLError if it cannot be read.
     """
 
-    def __init__(self, *, base_url: str, authorization: str, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, *, base_url: str, authorization: str, ca_file: Path | None = None, ca: str | None = None
+    ) -> None:
         self._url = f"{base_url.rstrip('/')}/gateway/bot"
         self._headers = {
             "Authorization": authorization.strip(),
@@ -86,9 +88,9 @@ class DiscordApi:
             "User-Agent": f"DiscordBot ({PROJECT_URL}, {version('discord-gateway-operator')})",
         }
         self._ssl: ssl.SSLContext | bool = True
-        if ca_file is not None:
+        if ca_file is not None or ca is not None:
             self._ssl = ssl.create_default_context()
-            self._ssl.load_verify_locations(cafile=ca_file)
+            self._ssl.load_verify_locations(cafile=ca_file, cadata=ca)
 
     async def gateway_bot(self) -> GatewayInfo:
         """Ask once; times are on the loop's clock. Raises TokenRefused, RateLimited or DiscordUnavailable...Error."""

@@ -148,7 +148,7 @@ async def run_embedded(
 
     async with (
         control.listening(directory.control_socket),
-        serving_status(directory.status_socket, lambda: _as_json(operator.status), restart, operator),
+        serving_status(directory.status_socket, lambda: _as_json(operator.full_status()), restart, operator),
     ):
         try:
             await _until(stop.asked, _work(operator, watch))

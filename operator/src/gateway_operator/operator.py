@@ -6,7 +6,7 @@ nothing. What must survive a restart (`Memory`) is stored before a pass acts on 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,13 +21,12 @@ from .core.identify_ledger import IdentifyLedger
 from .core.leases import LeaseBook
 from .core.plan import plan
 from .core.reshard_order import ReshardAnswer, ReshardOrder, ReshardPreview, preview, take_order
-from .core.status import status
+from .core.status import status, with_rows
 from .core.status_model import Condition, ConditionStatus, GatewayStatus
 from .core.world import InstanceSeen, Plan, ReshardRequest, World
-from .local.pods import PodProcess
 from .model import DiscordGateway
 from .resharding import Resharding
-from .seams import ControlChannel, GatewayBotAnswer, Memory, Pods
+from .seams import ControlChannel, GatewayBotAnswer, InstanceHere, Memory, Pods
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -40,12 +39,15 @@ CALM = 0.1
 CHECKPOINT_INTERVAL = 5.0
 """Seconds between two writes of checkpoints whose sessions are the same: what is lost is repeated by Discord."""
 
+TAKEOVER_AFTER = 30.0
+"""Seconds without a word from an instance that is being ended, until it counts as dead: its node may be lost."""
+
 TELLING = 2.0
 """Seconds that connected pods get to hear that they end for good, before they are told to stop."""
 
 
 class Operator:
-    """Runs one gateway. `changed` wakes the loop; `status` is None until the first pass is through.
+    """Runs one gateway. `changed` wakes the loop; `status`, a summary, is None until the first pass is through.
 
     `clock` is monotonic, in seconds, and the one that the adapters use; `calendar` tells the same moment's date.
     `secrets_digest` tells secrets apart without telling them.
@@ -84,21 +86,13 @@ class Operator:
         self._checkpoints = self._stored_checkpoints = memory.remembered_checkpoints()
         self._resharding = Resharding(memory, leases, now=clock(), wall_now=calendar().timestamp())
         self._world = World(active=self._active)
-        self._store_due = clock()
+        self._told = gateway, self._world, Plan(active=None)
+        self._store_due = self._began = clock()
         self._assigned: Mapping[str, Assignment] = {}
 
     async def run(self) -> None:
-        """Pass after pass, until cancelled. A pass that fails is told and tried again: pods need no operator."""
-        while True:
-            self._changed.clear()
-            try:
-                await self.reconcile()
-            except Exception:
-                logger.exception("a pass failed and is tried again", again_in=RESYNC)
-            await asyncio.sleep(CALM)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RESYNC):
-                    await self._changed.wait()
+        """Pass after pass, until cancelled."""
+        await keep_passing(self._changed, self.reconcile)
 
     async def reconcile(self) -> None:
         """One pass: everything is looked at once, then decided, then done."""
@@ -108,8 +102,17 @@ class Operator:
         self._store_checkpoints(now)
         wanted = plan(self._gateway, world, now)
         self._remember(wanted)
+        await self._memory.flush()
+        self._resharding.follow(wanted)
         await self._carry_out(wanted)
         self._publish(status(self._gateway, world, wanted, self._ledger.view(now), now, wall_now=self._calendar()))
+        self._told = self._gateway, world, wanted
+
+    def full_status(self) -> GatewayStatus | None:
+        """The last pass's status with a row for each shard and instance: made anew for whoever asks."""
+        if self.status is None:
+            return None
+        return with_rows(self.status, *self._told)
 
     def restart(self, gateway: DiscordGateway, *, secrets_digest: str, replace_all: bool) -> int:
         """Run the gateway by this manifest and these secrets from now on; the number of the restart.
@@ -155,7 +158,7 @@ class Operator:
     async def stop_pods(self, *, hurry: bool = False) -> None:
         """End every pod for good, waiting for each. Sessions and what waits are kept for the next start."""
         if not hurry:
-            await self._tell_that_all_ends()
+            await self.tell_that_all_ends()
         while running := [name for name, process in (await self._pods.observe()).items() if process.running]:
             self._note_reports()
             for name in running:
@@ -164,8 +167,8 @@ class Operator:
         self._note_reports()
         self._store_checkpoints(self._clock(), at_once=True)
 
-    async def _tell_that_all_ends(self) -> None:
-        """A pod that is only told to stop waits for a successor, and none will come."""
+    async def tell_that_all_ends(self) -> None:
+        """A pod that is only told to stop waits for a successor, and none will come. Waits until they have heard."""
         ending = {name: one.model_copy(update={"role": "ending"}) for name, one in self._assigned.items()}
         self._control.assign(ending)
         with suppress(TimeoutError):
@@ -196,7 +199,7 @@ class Operator:
             info=self._discord.info,
             info_problem=self._discord.problem,
             active=self._active,
-            instances={name: _seen(process, heard.get(name)) for name, process in processes.items()},
+            instances={name: self._seen(process, heard.get(name)) for name, process in processes.items()},
             checkpoints=self._checkpoints,
             secrets_digest=self._secrets_digest,
             restarts=self._restarts,
@@ -210,6 +213,14 @@ class Operator:
             ledger=self._ledger.view(self._clock()),
             wall_now=self._calendar().timestamp(),
         )
+
+    def _seen(self, here: InstanceHere, heard: PodHeard | None) -> InstanceSeen:
+        if here.ending and here.running and not (heard is not None and heard.connected):
+            last_word = max(self._began, here.started_at, heard.heard_at if heard is not None else 0.0)
+            # Architecture, Takeover: its node may be lost, and its successor must not wait for ever.
+            if self._clock() - last_word > TAKEOVER_AFTER:
+                here = replace(here, running=False, scratch=frozenset(), problem="nothing is heard of it any more")
+        return _seen(here, heard)
 
     def _note_reports(self) -> Mapping[str, PodHeard]:
         heard = self._control.pods()
@@ -253,10 +264,12 @@ class Operator:
 
     async def _carry_out(self, wanted: Plan) -> None:
         """Before one is removed, all are told what they are to do: none may wait for an instance that is gone."""
-        for one in wanted.instances:
-            await self._pods.apply(one.spec)
+        for spec in wanted.to_run:
+            await self._pods.apply(spec)
         self._assigned = wanted.assignments
         self._control.assign(wanted.assignments)
+        for name in wanted.stop:
+            await self._pods.stop(name)
         for name in wanted.remove:
             await self._pods.remove(name)
 
@@ -270,13 +283,27 @@ class Operator:
                 logger.warning("trouble", reason=condition.reason, problem=condition.message)
 
 
+async def keep_passing(changed: asyncio.Event, one_pass: Callable[[], Awaitable[None]]) -> None:
+    """Pass after pass, until cancelled. One that fails is told and tried again: pods need no operator."""
+    while True:
+        changed.clear()
+        try:
+            await one_pass()
+        except Exception:
+            logger.exception("a pass failed and is tried again", again_in=RESYNC)
+        await asyncio.sleep(CALM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RESYNC):
+                await changed.wait()
+
+
 def _is_trouble(condition: Condition) -> bool:
     """What people should hear of at once; the others tell of progress, and the phase does so too."""
     bad = {"Degraded": ConditionStatus.TRUE, "IdentifyBudgetOK": ConditionStatus.FALSE}
     return bad.get(condition.type) == condition.status
 
 
-def _seen(process: PodProcess, heard: PodHeard | None) -> InstanceSeen:
+def _seen(process: InstanceHere, heard: PodHeard | None) -> InstanceSeen:
     if heard is not None and process.running and heard.heard_at < process.started_at:
         # The last words of the process before this one: what it held, and that it was stopping, is over.
         heard = None
@@ -289,7 +316,7 @@ def _seen(process: PodProcess, heard: PodHeard | None) -> InstanceSeen:
         connected=process.running and heard is not None and heard.connected,
         observed=observed,
         problem=f"{problem}; it last said: {last_words}" if problem and last_words else problem,
-        stopping=process.running and observed is not None and observed.stopping,
+        stopping=process.running and (process.ending or (observed is not None and observed.stopping)),
         scratch=process.scratch,
         told=heard.told if heard else None,
     )

@@ -42,7 +42,7 @@ class Resharding:
         return before is not None and wanted.reshard is not None and before.handed != wanted.reshard.handed
 
     def remember(self, wanted: Plan) -> None:
-        """Store what is planned, and only then let leases be granted by it."""
+        """What is planned, for the memory to store."""
         before = self.record
         self._store(
             ReshardRecord(
@@ -53,6 +53,10 @@ class Resharding:
                 aborted=wanted.aborted,
             )
         )
+        _tell(before.reshard, wanted)
+
+    def follow(self, wanted: Plan) -> None:
+        """Let leases be granted by what is planned: only once it is stored."""
         reshard = wanted.reshard
         fenced = reshard.fenced if reshard is not None else None
         self._leases.follow(
@@ -62,7 +66,6 @@ class Resharding:
             lasts=reshard.windows.lease if reshard is not None else 0.0,
             closed=reshard is not None and reshard.giving_back is not None,
         )
-        _tell(before.reshard, wanted)
 
     def _store(self, record: ReshardRecord) -> None:
         if record != self._stored:

@@ -1,6 +1,7 @@
 """What the operator's loop touches the world through: Discord, the machine that pods run on, the pods, and a memory."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from shardpod.contract import Assignment
@@ -9,13 +10,28 @@ from .control import PodHeard
 from .core.checkpoints import Checkpoints
 from .core.reshard_record import ReshardRecord
 from .core.world import GatewayInfo, InstanceSpec, ShardSet
-from .local.pods import PodProcess
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceHere:
+    """One instance as the adapter sees it. `problem`: why it does not run, or None.
+
+    `started_at`: when what runs was started or taken over, on the monotonic clock. `scratch`: the shards of which
+    files may be in its scratch directory. `ending`: somebody else than the operator has it stopped.
+    """
+
+    spec: InstanceSpec
+    running: bool
+    problem: str | None
+    started_at: float = 0.0
+    scratch: frozenset[int] = frozenset()
+    ending: bool = False
 
 
 class Pods(Protocol):
     """Where instances of pods run. The commands are repeated in every pass until the world is as planned."""
 
-    async def observe(self) -> Mapping[str, PodProcess]: ...
+    async def observe(self) -> Mapping[str, InstanceHere]: ...
 
     async def apply(self, spec: InstanceSpec) -> None: ...
 
@@ -33,7 +49,7 @@ class ControlChannel(Protocol):
 
 
 class Memory(Protocol):
-    """What the next operator has to know."""
+    """What the next operator has to know. What is to be remembered need not be stored before `flush` has returned."""
 
     def remembered_shard_set(self) -> ShardSet | None: ...
 
@@ -54,6 +70,8 @@ class Memory(Protocol):
     def restarts(self) -> int: ...
 
     def remember_restarts(self, restarts: int) -> None: ...
+
+    async def flush(self) -> None: ...
 
 
 class GatewayBotAnswer(Protocol):

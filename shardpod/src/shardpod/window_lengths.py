@@ -37,6 +37,11 @@ class WindowLengths:
         return self.tail + self.max_skew + self.fence_timeout
 
     @property
+    def fence_spread(self) -> float:
+        """How far apart fences may be: the last one's tail has all of the ring before the first, and its skew."""
+        return self.tail - self.ring - self.tolerance + self.fence_timeout / 2
+
+    @property
     def lease(self) -> float:
         """For so long a taker may deliver after it has asked."""
         return 2 * self.fence_timeout

@@ -147,7 +147,7 @@ class Wire:
         mine.other, theirs.other = theirs, mine
         self._ends = mine, theirs
         network.wires.add(self)
-        leader.process.start(leader.control._serve(theirs))
+        leader.process.start(leader.control.serve(theirs))
         return mine
 
     async def __aexit__(self, *error) -> None:

@@ -11,6 +11,7 @@ import shardpod.worker.worker as worker_module
 from gateway_operator.core.world import InstanceSpec
 from gateway_operator.local.pods import PodProcess
 from shardpod.pod.config import PodConfig
+from shardpod.pod.control_addresses import Replica
 from shardpod.pod.control_client import ControlClient
 from shardpod.pod.pod import Pod
 
@@ -21,10 +22,25 @@ from .workers import SimulatedWorker, Surroundings, workers_of
 
 
 class SimulatedControl(ControlClient):
-    """Dials over the network of this world."""
+    """Dials over the network of this world, in which the operator's name is one replica."""
 
-    def _dial(self, address: str) -> Wire:
+    def __init__(self, *arguments, **named) -> None:
+        super().__init__(*arguments, **named, resolve=_as_it_is)
+
+    def _dial(self, replica: Replica) -> Wire:
         return Wire(SimulatedWorker.around.network)
+
+    async def ask_lease(self, number: int, *, live: bool) -> float | None:
+        """Noted for the checker as well."""
+        asked_at, instance = asyncio.get_running_loop().time(), this_process().name
+        lasts = await super().ask_lease(number, live=live)
+        if lasts is not None:
+            SimulatedWorker.around.leases.granted(number, instance, asked_at)
+        return lasts
+
+
+async def _as_it_is(address: str) -> list[Replica]:
+    return [Replica(address)]
 
 
 class SimulatedPeers:
@@ -87,7 +103,7 @@ class Instance:
             instance=self.spec.name,
             scratch=Path(scratch),
             termination_grace=30.0,
-            control_addresses=("ws://operator",),
+            control_addresses=("unix:/operator",),
             control_secret="c",
             token="t",
             ca_file=None,

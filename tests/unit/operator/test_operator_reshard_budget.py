@@ -1,4 +1,7 @@
-"""Whether a reshard may begin, what it costs, and what the command's orders become."""
+"""Whether a reshard may begin, what it costs, and what the command's orders become.
+
+This file is longer than 400 lines: its tests share one gateway and its budget.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -280,6 +283,47 @@ def test_an_order_while_paused_stays_paused_and_says_so():
 
     assert request == ReshardRequest(to=8, paused=True)
     assert message.endswith("paused: --resume lets it go on")
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [("paused", "spec.paused is true"), ("suspend", "the gateway is suspended (spec.suspend is true)")],
+)
+def test_an_order_that_the_manifest_holds_says_so(field, why):
+    spec = spec_of(**{field: True})
+
+    assert take(ReshardOrder(to=8), world(), spec)[1] == f"resharding from 4 to 8 shards; held: {why}"
+    assert take(ReshardOrder(pause=False), world(), spec)[1] == f"resumed, but held all the same: {why}"
+    assert preview(spec, world(), 8).why_not_now == why
+    assert not preview(spec, world(), 8).refused
+
+
+def test_another_number_in_the_middle_of_a_reshard_says_what_is_spent():
+    running = replace(reshard(phase=ReshardPhase.STARTING), connected=1200)
+    refused = take(ReshardOrder(to=16), world(reshard=running))[1]
+    accepted = take(ReshardOrder(to=16, wait=True), world(reshard=running))[1]
+
+    spent = "; the 1,200 identifies that it has taken are spent either way"
+    assert refused.endswith("to go on to the new number as soon as that can be" + spent)
+    assert accepted == "resharding from 4 to 16 shards" + spent
+
+
+@pytest.mark.parametrize(("phase", "connected"), [(ReshardPhase.PREPARING, 5), (ReshardPhase.STARTING, 0)])
+def test_before_its_first_shard_nothing_of_a_reshard_is_spent(phase, connected):
+    running = replace(reshard(phase=phase), connected=connected)
+
+    assert "spent" not in take(ReshardOrder(to=16), world(reshard=running))[1]
+
+
+def test_what_the_command_would_not_take_is_refused_in_the_preview_as_well():
+    assert preview(SPEC, world(), 4).refused
+    assert not preview(SPEC, world(), 8).refused
+
+
+def test_large_numbers_are_written_alike():
+    _, message = take(ReshardOrder(to=2000, wait=True), world(shards=1000, ledger=replace(LEDGER, total=9000)))
+
+    assert message.startswith("resharding from 1,000 to 2,000 shards")
 
 
 def test_to_pause_and_to_resume_leave_the_number_alone():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway_operator.core.identify_ledger import LedgerView
-from gateway_operator.core.status import status
+from gateway_operator.core.status import status, with_rows
 from gateway_operator.core.status_model import GatewayStatus, Phase, RangeStatus, RolloutStatus
 from gateway_operator.core.world import (
     Aborted,
@@ -125,7 +125,8 @@ def status_of(
         request=request,
         waiting_for=waiting_for,
     )
-    return status(manifest or gateway(), world, plan, LEDGER, NOW, wall_now=NOON)
+    summary = status(manifest or gateway(), world, plan, LEDGER, NOW, wall_now=NOON)
+    return with_rows(summary, manifest or gateway(), world, plan)
 
 
 def told(made: GatewayStatus, kind: str) -> tuple[str, str]:

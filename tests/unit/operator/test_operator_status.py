@@ -13,7 +13,7 @@ import yaml
 from gateway_operator.core.identify_ledger import LedgerView
 from gateway_operator.core.plan import plan
 from gateway_operator.core.spoken import spoken_duration
-from gateway_operator.core.status import status
+from gateway_operator.core.status import status, with_rows
 from gateway_operator.core.status_model import GatewayStatus, Phase, PodRow, RangeStatus, RolloutStatus, ShardRow
 from gateway_operator.core.world import GatewayInfo, InstanceSeen, InstanceSpec, PodSpec, World
 from gateway_operator.model import DiscordGateway, load_manifest
@@ -105,7 +105,13 @@ def status_of(
     active = plan(gateway(), World(info=INFO), NOW).active if info else None
     instances = {seen.spec.name: seen for seen in pods.values()}
     world = World(info=info, info_problem=info_problem, active=active, instances=instances, last_number=1)
-    return status(manifest, world, plan(manifest, world, NOW), ledger, NOW, wall_now=NOON)
+    return full_status(manifest, world, ledger)
+
+
+def full_status(manifest: DiscordGateway, world: World, ledger: LedgerView) -> GatewayStatus:
+    planned = plan(manifest, world, NOW)
+    summary = status(manifest, world, planned, ledger, NOW, wall_now=NOON)
+    return with_rows(summary, manifest, world, planned)
 
 
 def told(made: GatewayStatus, kind: str) -> tuple[str, str]:
@@ -369,7 +375,7 @@ def test_a_used_up_budget_says_until_when():
 
     assert told(made, "IdentifyBudgetOK") == ("False", "BudgetUsedUp")
     assert made.condition("IdentifyBudgetOK").message == (
-        "100 of 1000 identifies are left and 100 are kept back (spec.reshard.identifyReserve): connected shards are "
+        "100 of 1,000 identifies are left and 100 are kept back (spec.reshard.identifyReserve): connected shards are "
         "not affected, new sessions wait until 2026-03-01 14:00 UTC, for 2 h"
     )
 

@@ -232,6 +232,15 @@ def test_the_plan_says_what_it_costs_and_changes_nothing(up, run):
     assert (up.asked_for, up.taken) == ([40], [])
 
 
+def test_the_plan_of_a_number_that_would_be_refused_says_so_and_ends_with_2(up, run):
+    up.shown = ReshardPreview(
+        shards=4, to=4, message="as asked", why_not_now="4 shards are running already", refused=True
+    )
+    result = run("--plan", "--to", "4")
+
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (2, "refused: 4 shards are running already")
+
+
 def test_the_plan_of_a_single_shard_speaks_of_one(up, run):
     up.shown = ReshardPreview(
         shards=4, to=1, message="as asked", identifies=6, ranges=(ShardRange(first_shard_id=0, last_shard_id=0),)

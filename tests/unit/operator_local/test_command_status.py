@@ -37,6 +37,7 @@ FINE = (
     condition("Progressing", ConditionStatus.FALSE, "Complete", "nothing to do"),
     condition("Resharding", ConditionStatus.FALSE, "NotResharding", "as it should be"),
     condition("Degraded", ConditionStatus.FALSE, message="nothing wrong"),
+    condition("Paused", ConditionStatus.FALSE, "NotPaused", "nothing is held"),
     condition("IdentifyBudgetOK", ConditionStatus.TRUE, message="left"),
 )
 
@@ -84,6 +85,48 @@ def test_the_first_line_sums_up():
     )
 
 
+def with_condition(one: Condition) -> tuple[Condition, ...]:
+    return tuple(one if fine.type == one.type else fine for fine in FINE)
+
+
+def test_a_paused_gateway_is_shown_so_in_the_first_line():
+    paused = condition("Paused", ConditionStatus.TRUE, "PausedBySpec", "spec.paused is true: 1 pod waits")
+    first, second = lines(build(conditions=with_condition(paused)))[:2]
+
+    assert first.startswith("mybot: Running (paused), 2 of 2 shards ready")
+    assert second == "  spec.paused is true: 1 pod waits"
+
+
+def test_a_reshard_that_is_paused_by_hand_is_told_in_its_own_line_alone():
+    paused = condition("Paused", ConditionStatus.TRUE, "ReshardPaused", "resharding: in words")
+    reshard = ReshardStatus(
+        phase="HandingOver",
+        reason="",
+        from_=4,
+        to=8,
+        ranges=2,
+        started_at=NOW,
+        progress="1 of 2 ranges handed over",
+        message="",
+        waiting_for="it is held",
+        paused=True,
+    )
+    shown = lines(build(conditions=with_condition(paused), reshard=reshard))
+
+    assert shown[0].startswith("mybot: Running, ")
+    assert shown[1:3] == ["  reshard 4 → 8: HandingOver, 1 of 2 ranges handed over, waiting: it is held, paused", ""]
+
+
+def test_a_suspended_gateway_is_shown_so_in_the_first_line_and_what_that_means_is_said_once():
+    conditions = tuple(
+        condition(kind, ConditionStatus.FALSE, "Suspended", "what it means") for kind in ("Ready", "Progressing")
+    )
+    shown = lines(build(Phase.SUSPENDED, conditions=(*conditions, *FINE[2:]), ready_shards=0))
+
+    assert shown[0].startswith("mybot: Suspended, 0 of 2 shards ready")
+    assert shown[1:3] == ["  what it means", ""]
+
+
 def test_before_discord_has_answered_the_identifies_left_are_not_known():
     assert lines(build(session_start_limit=None))[0].endswith("identifies left not known yet")
 
@@ -100,6 +143,7 @@ def test_while_all_is_well_no_condition_is_shown():
         condition("IdentifyBudgetOK", ConditionStatus.FALSE, message="in words"),
         condition("IdentifyBudgetOK", ConditionStatus.UNKNOWN, message="in words"),
         condition("Ready", ConditionStatus.FALSE, message="in words"),
+        condition("Paused", ConditionStatus.TRUE, message="in words"),
     ],
 )
 def test_a_condition_that_is_not_fine_is_said_in_words(bad):

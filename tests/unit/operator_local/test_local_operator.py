@@ -65,7 +65,7 @@ class Surroundings:
 
     async def apply(self, spec: InstanceSpec) -> None:
         self.done.append(f"apply {spec.name}")
-        self.processes[spec.name] = PodProcess(spec, running=True, pid=1, problem=None, started_at=START)
+        self.processes[spec.name] = PodProcess(spec=spec, running=True, pid=1, problem=None, started_at=START)
 
     async def stop(self, name: str) -> None:
         self.done.append(f"stop {name}")
@@ -102,6 +102,9 @@ class Surroundings:
     def remember_reshard(self, record: ReshardRecord) -> None:
         self.done.append("note")
         self.record = record
+
+    async def flush(self) -> None:
+        self.done.append("flush")
 
     def last_number(self) -> int:
         return self.counters["number"]
@@ -190,7 +193,8 @@ def connected(instance: str, *shards: int, session: str | None = None, seq: int 
 async def test_a_pass_remembers_the_shard_set_before_it_starts_pods_and_then_assigns(operator, around):
     await operator.reconcile()
 
-    assert around.done == ["observe", "remember", "count", "note", f"apply {FIRST}", f"apply {SECOND}", "assign"]
+    stored = ["remember", "count", "note", "flush"]
+    assert around.done == ["observe", *stored, f"apply {FIRST}", f"apply {SECOND}", "assign"]
     assert around.remembered.shard_count == 3
     assert set(around.assigned) == {FIRST, SECOND}
 
@@ -213,12 +217,32 @@ async def test_if_the_shard_set_cannot_be_remembered_no_pod_is_started(operator,
     assert around.processes == {}
 
 
+async def test_nothing_is_done_and_nobody_is_told_while_the_memory_cannot_be_written(operator, around, monkeypatch):
+    async def full() -> None:
+        raise OSError("the store is away")
+
+    monkeypatch.setattr(around, "flush", full)
+    with pytest.raises(OSError, match="the store is away"):
+        await operator.reconcile()
+
+    assert around.processes == {}
+    assert around.assigned == {}
+
+
+async def test_a_pod_that_somebody_else_ends_gets_its_successor_before_it_says_so_itself(operator, around):
+    await operator.reconcile()
+    around.processes[FIRST] = replace(around.processes[FIRST], ending=True)
+    await operator.reconcile()
+
+    assert set(around.processes) == {FIRST, SECOND, "mybot-e1-0-1.3"}
+
+
 async def test_the_shard_set_of_the_operator_before_goes_on(build, around):
     held = ShardRange(first_shard_id=0, last_shard_id=1)
     around.remembered = ShardSet(epoch=7, shard_count=3, ranges=(held,))
     left = InstanceSpec(PodSpec("mybot-e7-0-1", 7, held), 40, "old")
     around.processes[left.name] = PodProcess(
-        left, running=False, pid=None, problem=None, scratch=frozenset({0}), started_at=START
+        spec=left, running=False, problem=None, scratch=frozenset({0}), started_at=START
     )
     await build().reconcile()
 
@@ -237,7 +261,7 @@ async def test_an_instance_that_is_not_planned_and_holds_nothing_is_removed_afte
     operator, around
 ):
     stray = InstanceSpec(PodSpec("mybot-e0-0-9", 0, ShardRange(first_shard_id=0, last_shard_id=9)), 1, "old")
-    around.processes[stray.name] = PodProcess(stray, running=True, pid=2, problem=None, started_at=START)
+    around.processes[stray.name] = PodProcess(spec=stray, running=True, pid=2, problem=None, started_at=START)
     await operator.reconcile()
 
     assert around.done[-2:] == ["assign", "remove mybot-e0-0-9.1"]
@@ -406,7 +430,7 @@ async def test_the_words_of_the_process_before_say_nothing_of_the_one_that_runs(
     await operator.reconcile()
 
     assert set(around.processes) == {FIRST, SECOND}
-    assert operator.status.shard_rows[0].state == "unknown"
+    assert operator.full_status().shard_rows[0].state == "unknown"
 
 
 # Restarts.
@@ -436,3 +460,26 @@ async def test_only_what_has_changed_is_replaced_if_that_is_asked_for(operator, 
 
     assert around.counters["restarts"] == 0
     assert ("mybot-e1-0-1.3" in around.processes) is replaced
+
+
+# Suspending.
+
+
+async def test_a_suspended_gateways_pods_hear_it_then_end_and_are_kept_and_start_again_after_it(operator, around):
+    await operator.reconcile()
+    around.heard = {FIRST: connected(FIRST, 0, 1), SECOND: connected(SECOND, 2)}
+    suspended = load_manifest(MANIFEST + "  suspend: true\n")
+    operator.restart(suspended, secrets_digest="digest", replace_all=False)
+    await operator.reconcile()
+    assert {one.role for one in around.assigned.values()} == {"ending"}
+    assert all(process.running for process in around.processes.values())
+
+    around.heard = {name: replace(heard, told="ending") for name, heard in around.heard.items()}
+    await operator.reconcile()
+    await operator.reconcile()
+    assert {name: process.running for name, process in around.processes.items()} == {FIRST: False, SECOND: False}
+    assert operator.status.phase is Phase.SUSPENDED
+
+    operator.restart(load_manifest(MANIFEST), secrets_digest="digest", replace_all=False)
+    await operator.reconcile()
+    assert {name: process.running for name, process in around.processes.items()} == {FIRST: True, SECOND: True}

@@ -93,7 +93,7 @@ class Surroundings:
                 for shard in spec.pod.shards
             ),
         )
-        self.processes[spec.name] = PodProcess(spec, running=True, pid=1, problem=None, started_at=START)
+        self.processes[spec.name] = PodProcess(spec=spec, running=True, pid=1, problem=None, started_at=START)
         self.heard[spec.name] = PodHeard(connected=True, observed=report, heard_at=START, told="active")
         return spec.name
 

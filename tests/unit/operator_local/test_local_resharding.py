@@ -57,6 +57,7 @@ class Keeping:
         planned = Plan(active=OLD, reshard=reshard, last_epoch=2, givers=frozenset({"a"}), takers=frozenset({"x"}))
         with capture_logs() as logs:
             self.resharding.remember(replace(planned, **changes))
+            self.resharding.follow(replace(planned, **changes))
         return logs
 
     def leased(self) -> bool:

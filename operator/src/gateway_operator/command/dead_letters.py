@@ -2,23 +2,19 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .console import print_view
 from .errors import UserError
 from .pod_http import DeadLetter, PodHttp
 from .running import FILE_OR_NAME, find_running, understood
-
-WIDE_ENOUGH = 1000
-"""Columns where no terminal sets a limit: a program that reads the output wants no broken lines."""
 
 _CONTEXT = {"max_content_width": 110}
 
@@ -71,7 +67,7 @@ def list_them(*, file_or_name: str | None, state_dir: Path | None, output: str |
     if output == "json":
         click.echo(json.dumps({"deadLetters": [letter.model_dump(by_alias=True) for letter in found]}))
     elif found:
-        Console(width=None if sys.stdout.isatty() else WIDE_ENOUGH, highlight=False).print(_table(found))
+        print_view(_table(found))
     else:
         click.echo("no dead letters: the bot took every event")
 

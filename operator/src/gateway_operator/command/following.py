@@ -1,9 +1,9 @@
-"""Follows what a running `up` was asked for, a line a step, until it is done."""
+"""Follows what a running operator was asked for, a line a step, until it is done."""
 
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import click
@@ -12,6 +12,7 @@ from gateway_operator.core.status_model import GatewayStatus
 from gateway_operator.local.state_directory import StateDirectory
 from gateway_operator.local.status_socket import NotRunningError, fetch_status
 
+from .cluster.choice import status_command
 from .errors import EXIT_NOT_DONE, GatewayNotRunningError, UserError
 from .running import understood
 
@@ -34,24 +35,33 @@ class NotDoneError(UserError):
 
 def follow(directory: StateDirectory, step: Callable[[GatewayStatus], Step], *, within: float, afterwards: str) -> None:
     """Say each step until the last; raises UserError at the deadline, or when it was given up."""
-    asyncio.run(_follow(directory, step, within=within, afterwards=afterwards))
+    asyncio.run(followed(lambda: _look(directory), step, within=within, afterwards=afterwards))
 
 
-async def _follow(
-    directory: StateDirectory, step: Callable[[GatewayStatus], Step], *, within: float, afterwards: str
+async def _look(directory: StateDirectory) -> GatewayStatus | None:
+    try:
+        text = await fetch_status(directory.status_socket)
+    except NotRunningError:
+        raise GatewayNotRunningError("`up` has ended before it was done: start it again, and it goes on") from None
+    return None if text is None else understood(text)
+
+
+async def followed(
+    look: Callable[[], Awaitable[GatewayStatus | None]],
+    step: Callable[[GatewayStatus], Step],
+    *,
+    within: float,
+    afterwards: str,
 ) -> None:
+    """The same of whatever `look` shows; None: nothing is to be seen at the moment."""
     said: tuple[str, str] | None = None
     last, status, deadline = "nothing seen", None, time.monotonic() + within
     while time.monotonic() < deadline:
         # First the pause: the status of the moment may still be that of before.
         await asyncio.sleep(POLL)
-        try:
-            text = await fetch_status(directory.status_socket)
-        except NotRunningError:
-            raise GatewayNotRunningError("`up` has ended before it was done: start it again, and it goes on") from None
-        if text is None:
+        if (seen := await look()) is None:
             continue
-        status = understood(text)
+        status = seen
         now = step(status)
         if now.failed:
             raise NotDoneError(now.words)
@@ -64,5 +74,5 @@ async def _follow(
     wrong = "it says nothing" if why is None else why.message
     raise NotDoneError(
         f"not done after {within:g} s ({last}): {wrong}",
-        f"it goes on: see `discord-gateway status -o wide`; {afterwards}",
+        f"it goes on: see `{status_command()} -o wide`; {afterwards}",
     )

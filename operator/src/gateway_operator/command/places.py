@@ -22,10 +22,16 @@ def state_directory(gateway: str, environment: Mapping[str, str], *, simulated: 
 
 def gateway_name(file_or_name: str) -> str:
     """The name as it is, or that of the gateway in the file; raises UserError."""
+    return asked_gateway(file_or_name)[0]
+
+
+def asked_gateway(file_or_name: str) -> tuple[str, str | None]:
+    """The name likewise, and the namespace that the file gives it; raises UserError."""
     path = Path(file_or_name)
     if path.suffix in _FILE_SUFFIXES or path.is_file() or len(path.parts) > 1:
-        return read_manifest(path).metadata.name
-    return file_or_name
+        metadata = read_manifest(path).metadata
+        return metadata.name, metadata.namespace
+    return file_or_name, None
 
 
 def known_gateways(environment: Mapping[str, str]) -> list[str]:

@@ -1,18 +1,22 @@
 """`discord-gateway reshard`: has the running `up` change the number of shards while events flow."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+from click.exceptions import Exit
 
-from gateway_operator.core.reshard_order import ReshardAnswer, ReshardOrder
+from gateway_operator.core.reshard_order import ReshardAnswer, ReshardOrder, ReshardPreview
 from gateway_operator.core.status_model import GatewayStatus
 from gateway_operator.core.world import ReshardPhase
 from gateway_operator.local.state_directory import StateDirectory
 from gateway_operator.local.status_socket import NotRunningError, ask_reshard, fetch_preview
 from gateway_operator.model import MAX_SHARDS
 
-from .errors import GatewayNotRunningError, UserError
+from .cluster.choice import WHICH_SIDE, cluster_chosen, cluster_options, status_command
+from .cluster.reshard import plan_on_cluster, reshard_on_cluster
+from .errors import EXIT_UNUSABLE, GatewayNotRunningError, UserError
 from .following import Step, follow
 from .reshard_words import preview_lines
 from .running import FILE_OR_NAME, find_running
@@ -32,6 +36,8 @@ gives everything back. It costs an identify for each new shard.
 {FILE_OR_NAME} The same happens by itself when spec.shards is changed (and `discord-gateway restart` has read the file),
 or when the guilds need it (spec.reshard.auto).
 
+{WHICH_SIDE} On a cluster --to changes spec.shards, and the others an annotation.
+
 What is asked for here holds until spec.shards is changed. It is refused, with the numbers, if the shards are too few
 for the guilds, if Discord would not take their number, or if the identifies that are left do not suffice; with --wait,
 what is only a matter of time is waited for.
@@ -44,6 +50,7 @@ Examples
   discord-gateway reshard mybot --to 32 --wait  as soon as there are identifies enough
   discord-gateway reshard mybot --pause         begin nothing more; --resume goes on
   discord-gateway reshard mybot --abort         give back what was handed over
+  kubectl dgw reshard mybot -n bots --to 32     the same on a cluster
 
 \b
 Exit codes
@@ -58,6 +65,7 @@ Exit codes
     help=_HELP, short_help="Change the number of shards while events flow.", context_settings={"max_content_width": 110}
 )
 @click.argument("file_or_name", required=False)
+@cluster_options
 @click.option("--to", type=click.IntRange(1, MAX_SHARDS), help="The number of shards.")
 @click.option("--abort", is_flag=True, help="Give back what was handed over, and end without a change.")
 @click.option("--pause", is_flag=True, help="Finish the range that is being handed over, and begin nothing more.")
@@ -83,22 +91,37 @@ def reshard(
     state_dir: Path | None,
 ) -> None:
     _check_options(to=to, wait=wait, others={"--abort": abort, "--pause": pause, "--resume": resume, "--plan": plan})
-    directory, _text = find_running(file_or_name, state_dir)
-    if plan:
-        click.echo("\n".join(_plan(directory, to)))
-        return
     order = ReshardOrder(to=to, wait=wait, abort=abort, pause=pause if pause or resume else None)
+    step = None if not following or pause or resume else _Ending() if to is None else _Reaching(to)
+    chosen = cluster_chosen(state_dir)
+    if chosen is not None and plan:
+        plan_on_cluster(chosen, file_or_name, to)
+    elif chosen is not None:
+        reshard_on_cluster(chosen, file_or_name, order, step, timeout)
+    else:
+        _reshard_here(find_running(file_or_name, state_dir)[0], order, step, timeout, plan=plan)
+
+
+def _reshard_here(
+    directory: StateDirectory,
+    order: ReshardOrder,
+    step: Callable[[GatewayStatus], Step] | None,
+    within: float,
+    *,
+    plan: bool,
+) -> None:
+    if plan:
+        shown = _plan(directory, order.to)
+        click.echo("\n".join(preview_lines(shown)))
+        if shown.refused:
+            raise Exit(EXIT_UNUSABLE)
+        return
     answer = _ask(directory, order)
     if answer.problems:
         raise UserError(*answer.problems)
     click.echo(answer.message)
-    if following and not (pause or resume):
-        follow(
-            directory,
-            _Ending() if to is None else _Reaching(to),
-            within=timeout,
-            afterwards="no event is lost meanwhile",
-        )
+    if step is not None:
+        follow(directory, step, within=within, afterwards="no event is lost meanwhile")
 
 
 def _check_options(*, to: int | None, wait: bool, others: dict[str, bool]) -> None:
@@ -119,9 +142,9 @@ def _ask(directory: StateDirectory, order: ReshardOrder) -> ReshardAnswer:
         raise GatewayNotRunningError(f"the running `up` did not take the request: {error}") from None
 
 
-def _plan(directory: StateDirectory, to: int | None) -> list[str]:
+def _plan(directory: StateDirectory, to: int | None) -> ReshardPreview:
     try:
-        return list(preview_lines(asyncio.run(fetch_preview(directory.status_socket, to))))
+        return asyncio.run(fetch_preview(directory.status_socket, to))
     except NotRunningError as error:
         raise GatewayNotRunningError(f"the running `up` did not answer: {error}") from None
 
@@ -140,11 +163,13 @@ class _Reaching:
             self._seen = self._seen or reshard.to == self._to
             return _under_way(status)
         if active is not None and active.shard_count == self._to:
-            return Step(f"done: {active.shard_count} shards deliver everything, {active.ready} connected", done=True)
+            return Step(
+                f"done: {active.shard_count:,} shards deliver everything, {active.ready:,} connected", done=True
+            )
         self._looks += 1
         if self._seen or self._looks >= LOOKS_UNTIL_BEGUN:
             how = "it was given up" if self._seen else "it was not begun"
-            return Step(f"{how}, {status.shards} shards deliver everything: see `discord-gateway status`", failed=True)
+            return Step(f"{how}, {status.shards:,} shards deliver everything: see `{status_command()}`", failed=True)
         return Step("waiting for the operator")
 
 
@@ -157,7 +182,7 @@ class _Ending:
 
     def __call__(self, status: GatewayStatus) -> Step:
         reshard = status.reshard
-        given_up = f"given up: {status.shards} shards deliver everything, as before"
+        given_up = f"given up: {status.shards:,} shards deliver everything, as before"
         if reshard is None:
             return Step(given_up, done=True)
         self._to = self._to or reshard.to
@@ -165,7 +190,7 @@ class _Ending:
         # What is given up before it has begun is gone at once, so one that still prepares is the next.
         late = reshard.phase == ReshardPhase.PREPARING and self._looks >= LOOKS_UNTIL_BEGUN
         if late or reshard.to != self._to:
-            return Step(f"{given_up}; one to {reshard.to} shards comes next: {reshard.reason}", done=True)
+            return Step(f"{given_up}; one to {reshard.to:,} shards comes next: {reshard.reason}", done=True)
         return _under_way(status)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from gateway_operator.core.reshard_order import ReshardPreview
-from gateway_operator.core.reshard_step import PAUSED
+from gateway_operator.core.reshard_step import PAUSED, PAUSED_BY_SPEC, SUSPENDED
 from gateway_operator.core.spoken import spoken_duration
 from gateway_operator.core.status_model import ReshardStatus
 from shardpod.contract import ShardRange
@@ -17,7 +17,7 @@ def preview_lines(preview: ReshardPreview) -> Iterator[str]:
     if preview.to is None:
         yield f"nothing to do: {preview.message}"
         return
-    yield f"from {preview.shards} to {_shards(preview.to)} ({preview.message})"
+    yield f"from {preview.shards:,} to {_shards(preview.to)} ({preview.message})"
     yield f"identifies: {_identifies(preview)}"
     yield f"handed over in {_ranges(preview)}"
     yield (
@@ -26,15 +26,15 @@ def preview_lines(preview: ReshardPreview) -> Iterator[str]:
         f"{spoken_duration(preview.settling)} to hand over, {spoken_duration(preview.draining)} to drain"
     )
     if preview.why_not_now is not None:
-        yield f"not now: {preview.why_not_now}"
+        yield f"{'refused' if preview.refused else 'not now'}: {preview.why_not_now}"
 
 
 def reshard_line(reshard: ReshardStatus, now: datetime) -> str:
     """What `status` says of it."""
-    parts = [f"reshard {reshard.from_} → {reshard.to}: {reshard.phase}", reshard.progress]
+    parts = [f"reshard {reshard.from_:,} → {reshard.to:,}: {reshard.phase}", reshard.progress]
     if reshard.waiting_for is not None:
         parts.append(f"waiting: {reshard.waiting_for}")
-    if reshard.paused and PAUSED not in parts[-1]:
+    if reshard.paused and reshard.waiting_for not in (PAUSED, PAUSED_BY_SPEC, SUSPENDED):
         parts.append("paused")
     if reshard.eta is not None and reshard.eta > now:
         parts.append(f"done in about {spoken_duration((reshard.eta - now).total_seconds())}")
@@ -51,7 +51,7 @@ def _identifies(preview: ReshardPreview) -> str:
 def _ranges(preview: ReshardPreview) -> str:
     shown = ", ".join(_range(cut) for cut in preview.ranges[:RANGES_SHOWN])
     more = ", …" if len(preview.ranges) > RANGES_SHOWN else ""
-    count = "1 range" if len(preview.ranges) == 1 else f"{len(preview.ranges)} ranges"
+    count = "1 range" if len(preview.ranges) == 1 else f"{len(preview.ranges):,} ranges"
     return f"{count} of the new shards, a pod each: {shown}{more}"
 
 
@@ -61,4 +61,4 @@ def _range(cut: ShardRange) -> str:
 
 
 def _shards(count: int | None) -> str:
-    return "1 shard" if count == 1 else f"{count} shards"
+    return "1 shard" if count == 1 else f"{count:,} shards"

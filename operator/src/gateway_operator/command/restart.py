@@ -14,12 +14,18 @@ from gateway_operator.local.status_socket import (
     ask_restart,
 )
 
+from .cluster.choice import WHICH_SIDE, cluster_chosen, cluster_options
+from .cluster.restart import Beginning, restart_on_cluster
 from .errors import GatewayNotRunningError, UserError
 from .following import Step, follow
 from .running import FILE_OR_NAME, find_running
 
 WITHIN = 600.0
 """Seconds until waiting is given up by default; a pod takes some seconds, a hundred of them some minutes."""
+
+WAITING = Step("waiting for the operator")
+
+AFTERWARDS = "pods not yet replaced hold their shards as before"
 
 _HELP = f"""Replace all pods of a running gateway, one after the other, by their like with the settings of now.
 
@@ -30,12 +36,16 @@ which goes on after the restart: see `discord-gateway reshard --help`.
 
 {FILE_OR_NAME}
 
+{WHICH_SIDE} On a cluster changed settings are applied without it, and a restart also takes up the
+image for shard pods that the operator has now.
+
 \b
 Examples
   discord-gateway restart                        after an update of this program
   discord-gateway restart gateway.yaml           after a change of the file or of a secret
   discord-gateway restart mybot --if-changed     leaves pods alone that the change does not concern
   discord-gateway restart mybot --no-wait        then look at `discord-gateway status`
+  kubectl dgw restart mybot -n bots              after an update of the operator's chart
 
 \b
 Exit codes
@@ -53,10 +63,17 @@ Exit codes
 @click.option(
     "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="As given to `up`, if it was given there."
 )
+@cluster_options
 @click.option("--wait/--no-wait", default=True, help="Wait until all pods are replaced.  [default: wait]")
 @click.option("--timeout", type=click.FloatRange(1), default=WITHIN, show_default=True, help="Seconds to wait.")
 @click.option("--if-changed", is_flag=True, help="Replace only pods whose settings have changed.")
 def restart(*, file_or_name: str | None, state_dir: Path | None, wait: bool, timeout: float, if_changed: bool) -> None:
+    if (chosen := cluster_chosen(state_dir)) is not None:
+        if if_changed:
+            raise UserError("--if-changed is for this machine: on a cluster the operator applies changes by itself")
+        step = Beginning(_replacement) if wait else None
+        restart_on_cluster(chosen, file_or_name, step, timeout, afterwards=AFTERWARDS)
+        return
     directory, _text = find_running(file_or_name, state_dir)
     answer = _ask(directory, RestartRequest(replace_all=not if_changed))
     if answer.problems:
@@ -68,7 +85,7 @@ def restart(*, file_or_name: str | None, state_dir: Path | None, wait: bool, tim
         directory,
         lambda status: _step(status, answer.restarts),
         within=timeout,
-        afterwards="pods not yet replaced hold their shards as before",
+        afterwards=AFTERWARDS,
     )
 
 
@@ -81,8 +98,13 @@ def _ask(directory: StateDirectory, request: RestartRequest) -> RestartAnswer:
 
 def _step(status: GatewayStatus, restarts: int) -> Step:
     rollout = status.rollout
-    if rollout is None or rollout.restarts < restarts:
-        return Step("waiting for the operator")
+    return _replacement(status) if rollout is not None and rollout.restarts >= restarts else WAITING
+
+
+def _replacement(status: GatewayStatus) -> Step:
+    rollout = status.rollout
+    if rollout is None:
+        return WAITING
     if rollout.complete:
         every = "the only pod is" if rollout.pods == 1 else f"all {rollout.pods} pods are"
         return Step(f"done: {every} replaced, {status.ready_shards} shards connected", done=True)

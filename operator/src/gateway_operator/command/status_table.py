@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway_operator.core.spoken import spoken_duration
+from gateway_operator.core.standstill import PAUSED_BY_SPEC_REASON, RESHARD_PAUSED_REASON
 from gateway_operator.core.status_model import Condition, ConditionStatus, GatewayStatus, Phase, ShardRow
 
 from .reshard_words import reshard_line
@@ -17,23 +18,42 @@ _STATE_STYLES = {"connected": "green", "refused": "red"}
 _UNSETTLED_STYLE = "yellow"
 
 
-def status_view(status: GatewayStatus, *, wide: bool, now: datetime) -> RenderableType:
-    """The whole view of one gateway; `wide` adds to each shard what is wrong with it."""
+DEAD_LETTERS = "`discord-gateway dead-letters list`"
+"""Where to look at them."""
+
+
+def status_view(
+    status: GatewayStatus, *, wide: bool, now: datetime, dead_letters: str = DEAD_LETTERS
+) -> RenderableType:
+    """The whole view of one gateway; `wide` adds to each shard what is wrong with it. No row known: no table."""
     reshard = () if status.reshard is None else (reshard_line(status.reshard, now),)
-    words = [Text(f"  {message}", style=_UNSETTLED_STYLE) for message in (*reshard, *_not_fine(status))]
-    return Group(_summary(status, now), *words, Text(), _table(status.shard_rows, wide=wide))
+    words = [Text(f"  {message}", style=_UNSETTLED_STYLE) for message in (*reshard, *_not_fine(status, dead_letters))]
+    table = (_table(status.shard_rows, wide=wide),) if status.shard_rows else ()
+    return Group(_summary(status, now), *words, Text(), *table)
 
 
 def _summary(status: GatewayStatus, now: datetime) -> Text:
-    epoch = status.active.epoch if status.active is not None else None
-    active = [row for row in status.shard_rows if epoch in (None, row.epoch)]
     parts = [
-        f"{status.ready_shards} of {len(active)} shards ready",
+        f"{status.ready_shards:,} of {_held(status):,} shards ready",
         f"{status.guilds:,} guilds",
         _identifies_left(status, now),
     ]
     phase = Text(status.phase, style=_PHASE_STYLES.get(status.phase, _UNSETTLED_STYLE))
-    return Text.assemble((status.name, "bold"), ": ", phase, ", ", ", ".join(parts))
+    paused = (" (paused)", _UNSETTLED_STYLE) if _is_paused(status) else ""
+    return Text.assemble((status.name, "bold"), ": ", phase, paused, ", ", ", ".join(parts))
+
+
+def _is_paused(status: GatewayStatus) -> bool:
+    """The whole gateway: that only a reshard is has its place in the reshard's line."""
+    return any(one.reason == PAUSED_BY_SPEC_REASON for one in status.conditions)
+
+
+def _held(status: GatewayStatus) -> int:
+    """Shards of the active set that this gateway holds, which may be a part of it."""
+    active = status.active
+    if status.shard_rows or active is None:
+        return sum(active is None or row.epoch == active.epoch for row in status.shard_rows) or status.shards
+    return sum(cut.last_shard_id - cut.first_shard_id + 1 for cut in active.ranges)
 
 
 def _identifies_left(status: GatewayStatus, now: datetime) -> str:
@@ -46,15 +66,17 @@ def _identifies_left(status: GatewayStatus, now: datetime) -> str:
     return f"{left} (all again in {spoken_duration((limit.reset_at - now).total_seconds())})"
 
 
-def _not_fine(status: GatewayStatus) -> Iterator[str]:
+def _not_fine(status: GatewayStatus, dead_letters: str) -> Iterator[str]:
     """Ready is left out where another condition says why it is not."""
     telling = [condition for condition in status.conditions if condition.type != "Ready" and not _is_fine(condition)]
+    if status.reshard is not None:
+        telling = [condition for condition in telling if condition.reason != RESHARD_PAUSED_REASON]
     if not telling and status.condition("Ready").status is not ConditionStatus.TRUE:
         telling = [status.condition("Ready")]
     yield from dict.fromkeys(condition.message for condition in telling)
     if status.dead_letters:
         events = "1 event" if status.dead_letters == 1 else f"{status.dead_letters:,} events"
-        yield f"{events} set aside as the bot kept refusing: see `discord-gateway dead-letters list`"
+        yield f"{events} set aside as the bot kept refusing: see {dead_letters}"
 
 
 def _is_fine(condition: Condition) -> bool:
@@ -64,7 +86,7 @@ def _is_fine(condition: Condition) -> bool:
             return condition.reason in ("Complete", "Resharding", "ReshardHeldBack")
         case "Resharding":
             return condition.reason != "ReshardHeldBack"
-        case "Degraded":
+        case "Degraded" | "Paused":
             return condition.status is ConditionStatus.FALSE
         case _:
             return condition.status is ConditionStatus.TRUE

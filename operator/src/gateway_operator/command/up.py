@@ -23,13 +23,14 @@ from gateway_operator.local.state_directory import (
 )
 from gateway_operator.logs import LogFormat, LogLevel
 from gateway_operator.model import DiscordGateway
+from gateway_operator.model.pod_overlay import without_kubernetes
+from gateway_operator.stop_signals import StopSignals
 from shardpod.contract import environment
 
 from .errors import UserError
 from .manifest_file import read_manifest
 from .places import state_directory
 from .secret_files import SecretFiles
-from .stop_signals import StopSignals
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -145,6 +146,8 @@ def _run(options: _Options) -> None:
         raise UserError("`up` needs Linux, to follow its pods safely: elsewhere run it in a container")
     gateway, credentials = _read(options)
     directory = _state_directory(gateway, options)
+    if (ignored := without_kubernetes(given=gateway.spec.template is not None)) is not None:
+        logger.info(ignored)
     try:
         directory.prepare()
         with directory.locked():

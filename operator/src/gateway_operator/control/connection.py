@@ -1,7 +1,8 @@
 """One instance's connection: its reports come in, its assignment and the answers to its requests go out.
 
 It decides nothing: whether a shard may identify is the ledger's business, whether a range may be delivered the lease
-book's, what a pod has to do the planner's.
+book's, what a pod has to do the planner's. But whether this operator leads is asked anew before every grant and every
+assignment: a leader that is deposed may be the last to notice (see `server`).
 A pod whose messages cannot be understood is disconnected with a reason and may dial again; it never harms
 the operator or the other pods.
 """
@@ -38,6 +39,12 @@ UNASSIGNED_RETRY = 1.0
 """Seconds until a pod should ask again that asked for a shard which its assignment does not hold."""
 
 
+DEPOSED_RETRY = 1.0
+"""Seconds until a pod should ask again that asked who does not lead any more; by then it may have dialled who does."""
+
+DEPOSED = "this operator does not lead any more"
+
+
 class PermitLedger(Protocol):
     """Who may identify, and when. In production `core.identify_ledger.IdentifyLedger`."""
 
@@ -56,7 +63,7 @@ class PodConnection:
     """Serves one connection until it ends. `instance` is None until the first report, which names it.
 
     `heard` is called with each report, `assigned` for the numbered assignment of an instance, if it has one, `lease`
-    for whether an instance may deliver what it asks for.
+    for whether an instance may deliver what it asks for. Once `leads` is false nothing is granted or assigned.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class PodConnection:
         heard: "Callable[[PodConnection, Observed], None]",
         lease: Callable[[str, LeaseRequest], Lease | NoLease],
         clock: Callable[[], float],
+        leads: Callable[[], bool],
     ) -> None:
         self.instance: str | None = None
         self._socket = socket
@@ -78,6 +86,7 @@ class PodConnection:
         self._heard = heard
         self._lease = lease
         self._clock = clock
+        self._leads = leads
         self._outbox: asyncio.Queue[Assignment] = asyncio.Queue()
         self._making_way: asyncio.Task[None] | None = None
 
@@ -114,7 +123,9 @@ class PodConnection:
     async def _send_assignments(self) -> None:
         while True:
             assignment = await self._outbox.get()
-            await self._socket.send(assignment.model_dump_json())
+            # Asked here, not when it was put in: one that waited behind a slow pod may be of a leader of the past.
+            if self._leads():
+                await self._socket.send(assignment.model_dump_json())
 
     async def _receive(self) -> None:
         while True:
@@ -146,19 +157,24 @@ class PodConnection:
         if not self._holds(request):
             reason = "this shard is not in the pod's assignment, or is leaving it"
             return PermitAnswer(request=request.request, term=self._term, retry_in=UNASSIGNED_RETRY, reason=reason)
-        answer = self._ledger.ask(
-            request.epoch, request.shard_id, request.shard_count, ready=request.ready, now=self._clock()
-        )
+        answer = self._ask_ledger(request)
         if isinstance(answer, Granted):
             return PermitAnswer(
                 request=request.request, term=self._term, permit=answer.permit, expires_in=answer.expires_in
             )
         return PermitAnswer(request=request.request, term=self._term, retry_in=answer.retry_in, reason=answer.reason)
 
+    def _ask_ledger(self, request: PermitRequest) -> Granted | Wait:
+        if not self._leads():
+            return Wait(DEPOSED_RETRY, DEPOSED)
+        return self._ledger.ask(
+            request.epoch, request.shard_id, request.shard_count, ready=request.ready, now=self._clock()
+        )
+
     def _answer_lease(self, request: LeaseRequest) -> LeaseAnswer:
         if self.instance is None:
             return LeaseAnswer(request=request.request, term=self._term, reason="nothing was reported yet")
-        answer = self._lease(self.instance, request)
+        answer = self._lease(self.instance, request) if self._leads() else NoLease(DEPOSED)
         if isinstance(answer, Lease):
             return LeaseAnswer(request=request.request, term=self._term, lasts=answer.lasts)
         return LeaseAnswer(request=request.request, term=self._term, reason=answer.reason)

@@ -1,4 +1,4 @@
-"""Where pods dial in: checks who they are, keeps what each last said, and hands each its assignment.
+"""Where one gateway's pods dial in: checks who they are, keeps what each last said, and hands each its assignment.
 
 The operator's loop sees two methods and an event. It holds no plan and takes no decision; when it restarts,
 the pods dial again and one exchange puts all right.
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import structlog
 from websockets.asyncio.server import ServerConnection, unix_serve
@@ -34,6 +35,29 @@ KEEPALIVE = 20.0
 """Seconds between pings, and until one without its pong ends the connection."""
 
 
+def limits() -> dict[str, Any]:
+    """What one connection may cost, as options of a WebSocket server."""
+    return {
+        "max_size": MAX_MESSAGE_BYTES,
+        "max_queue": MAX_WAITING_MESSAGES,
+        "compression": None,
+        "ping_interval": KEEPALIVE,
+        "ping_timeout": KEEPALIVE,
+        "server_header": None,
+    }
+
+
+def refusal(socket: ServerConnection) -> Response:
+    """The answer to who dials without the secret."""
+    logger.warning("refused a connection to the control channel: wrong or no secret")
+    return socket.respond(HTTPStatus.UNAUTHORIZED, "Wrong or no control secret.\n")
+
+
+def always() -> bool:
+    """Whether an operator leads that is alone, as in the embedded mode."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class PodHeard:
     """What an instance of a pod last said; `heard_at` is on the operator's monotonic clock, in seconds.
@@ -48,7 +72,12 @@ class PodHeard:
 
 
 class ControlServer:
-    """The control channel of one gateway under one `term`. It sets `changed` when a pod came, went or reported."""
+    """The control channel of one gateway under one `term`. It sets `changed` when a pod came, went or reported.
+
+    `leads` is asked before every permit, every lease and every assignment sent. Once it is false it must stay so: the
+    next term gets a channel, a ledger and a lease book of its own, which wait out what this term may have granted
+    (`kube.elector` has the sum).
+    """
 
     def __init__(
         self,
@@ -59,7 +88,9 @@ class ControlServer:
         leases: LeaseBook,
         changed: asyncio.Event,
         clock: Callable[[], float],
+        leads: Callable[[], bool] = always,
     ) -> None:
+        self.leads = leads
         self._term = term
         self._authorization = f"Bearer {secret}".encode()
         self._ledger = ledger
@@ -85,34 +116,17 @@ class ControlServer:
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
         """Serve on a unix socket at `path`; one left over by a dead operator is replaced. Raises OSError."""
-        async with unix_serve(
-            self._serve,
-            path,
-            process_request=self._check_authorization,
-            max_size=MAX_MESSAGE_BYTES,
-            max_queue=MAX_WAITING_MESSAGES,
-            compression=None,
-            ping_interval=KEEPALIVE,
-            ping_timeout=KEEPALIVE,
-            server_header=None,
-        ):
+        async with unix_serve(self.serve, path, process_request=self._check_authorization, **limits()):
             yield
 
-    def _told(self, instance: str, observed: Observed) -> Role | None:
-        current = self._numbering.current(instance)
-        if current is None or (observed.term, observed.n) != (current.term, current.n):
-            return None
-        return current.role
-
-    def _check_authorization(self, socket: ServerConnection, request: Request) -> Response | None:
+    def admits(self, request: Request) -> bool:
+        """Whether the secret was shown; it takes as long whether much of it was right or nothing."""
         # `get_all`, not `get`: a header given twice must be an answer of 401, not an exception.
         given = request.headers.get_all("Authorization")
-        if len(given) == 1 and hmac.compare_digest(given[0].encode(errors="surrogateescape"), self._authorization):
-            return None
-        logger.warning("refused a connection to the control channel: wrong or no secret")
-        return socket.respond(HTTPStatus.UNAUTHORIZED, "Wrong or no control secret.\n")
+        return len(given) == 1 and hmac.compare_digest(given[0].encode(errors="surrogateescape"), self._authorization)
 
-    async def _serve(self, socket: ServerConnection) -> None:
+    async def serve(self, socket: ServerConnection) -> None:
+        """Serve a pod that was admitted, until either side closes."""
         connection = PodConnection(
             socket,
             term=self._term,
@@ -121,11 +135,21 @@ class ControlServer:
             heard=self._note,
             lease=self._lease,
             clock=self._clock,
+            leads=self.leads,
         )
         try:
             await connection.run()
         finally:
             self._disconnected(connection)
+
+    def _told(self, instance: str, observed: Observed) -> Role | None:
+        current = self._numbering.current(instance)
+        if current is None or (observed.term, observed.n) != (current.term, current.n):
+            return None
+        return current.role
+
+    def _check_authorization(self, socket: ServerConnection, request: Request) -> Response | None:
+        return None if self.admits(request) else refusal(socket)
 
     def _lease(self, instance: str, request: LeaseRequest) -> Lease | NoLease:
         return self._leases.ask(

@@ -20,23 +20,31 @@ from .ownership import ownership
 from .reshard_concern import parties
 from .reshard_ranges import heirs_epoch
 from .reshard_voice import announces, rejoins
-from .there import there_are
+from .there import There
 from .world import InstanceSeen, InstanceSpec, PlannedInstance, Reshard, ShardSet, World
 
 Assignments = Mapping[str, Assignment]
 
 
 def assignments(
-    gateway: DiscordGateway, active: ShardSet, reshard: Reshard | None, run: Sequence[PlannedInstance], world: World
+    gateway: DiscordGateway,
+    active: ShardSet,
+    reshard: Reshard | None,
+    run: Sequence[PlannedInstance],
+    world: World,
+    *,
+    there: There,
 ) -> Assignments:
     """What each instance has to do, by name; none while no gateway URL is known, neither Discord's nor the manifest's.
 
-    Instances of a set that is neither active nor pending are told how to end, if they have said which it was.
+    Instances of a set that is neither active nor pending are told how to end, if they have said which it was. `there`:
+    the world's instances, to be found by their ranges.
     """
     gateway_url = gateway.spec.discord.gateway_url or (world.info.url if world.info else None)
     if gateway_url is None:
         return {}
-    writer = _Writer(gateway.spec, active, reshard if reshard is not None and reshard.live else None, world, run)
+    live = reshard if reshard is not None and reshard.live else None
+    writer = _Writer(gateway.spec, active, live, world, run, there)
     settings = gateway.spec.sharding, _discord(gateway.spec, gateway_url), _delivery(gateway.spec.delivery)
     written = {}
     for one in run:
@@ -74,7 +82,13 @@ class _Writer:
     """What the assignments of one pass share."""
 
     def __init__(
-        self, spec: Spec, active: ShardSet, reshard: Reshard | None, world: World, run: Sequence[PlannedInstance]
+        self,
+        spec: Spec,
+        active: ShardSet,
+        reshard: Reshard | None,
+        world: World,
+        run: Sequence[PlannedInstance],
+        there: There,
     ) -> None:
         self.reshard = reshard
         self.windows = (
@@ -87,11 +101,11 @@ class _Writer:
         self.heirs = heirs_epoch(world, active, reshard) if reshard is not None else None
         self._world = world
         self._active = active
-        there = [world.instances[one.spec.name] for one in run if one.spec.name in world.instances]
-        self.counterparts = counterparts(active, reshard, there)
+        running = [world.instances[one.spec.name] for one in run if one.spec.name in world.instances]
+        self.counterparts = counterparts(active, reshard, running)
         givers, takers = parties(active, reshard, (one.spec for one in run))
         self.parties = givers | takers
-        self._there = there_are(world.instances.values())
+        self._there = there
         self._tables: dict[tuple[int, int], Ownership] = {}
 
     def is_pending(self, spec: InstanceSpec) -> bool:

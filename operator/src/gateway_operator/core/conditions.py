@@ -1,11 +1,12 @@
 """The conditions of a gateway, one function each: a reason for programs, a sentence for people."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from .identify_ledger import BUCKET_INTERVAL, LedgerView
 from .spoken import spoken_duration
+from .standstill import Standstill
 from .status_model import Condition, ConditionStatus, ReshardStatus, RolloutStatus
 from .troubles import Trouble
 from .world import Plan
@@ -30,6 +31,7 @@ class Standing:
     reshard: ReshardStatus | None = None
     held_back: str | None = None
     ending: int = 0
+    standstill: Standstill = field(default_factory=Standstill)
 
     @property
     def complete(self) -> bool:
@@ -43,7 +45,8 @@ class Standing:
             one.chosen and not one.up_to_date and active is not None and one.spec.pod.epoch == active.epoch
             for one in self.plan.instances
         )
-        return self.wanted > 0 and (outdated or self.rollout.leaving > 0)
+        begins = outdated and not self.standstill.holds_pods
+        return self.wanted > 0 and (begins or self.rollout.leaving > 0)
 
     @property
     def refused(self) -> bool:
@@ -57,13 +60,16 @@ def conditions(standing: Standing) -> tuple[Condition, ...]:
         _progressing(standing),
         _resharding(standing),
         _degraded(standing),
+        _paused(standing.standstill),
         _identify_budget_ok(standing),
     )
 
 
 def _ready(standing: Standing) -> Condition:
+    if standing.standstill.suspended is not None:
+        return _condition("Ready", "Suspended", standing.standstill.suspended, holds=False)
     if standing.complete:
-        return _condition("Ready", "AllShardsConnected", f"all {standing.wanted} shards are connected", holds=True)
+        return _condition("Ready", "AllShardsConnected", f"all {standing.wanted:,} shards are connected", holds=True)
     if standing.troubles:
         worst = standing.troubles[0]
         return _condition("Ready", worst.reason, f"{_count(standing)}: {worst.message}", holds=False)
@@ -73,6 +79,11 @@ def _ready(standing: Standing) -> Condition:
 
 
 def _progressing(standing: Standing) -> Condition:
+    still = standing.standstill
+    if still.suspending is not None:
+        return _condition("Progressing", "Suspending", still.suspending, holds=True)
+    if still.suspended is not None:
+        return _condition("Progressing", "Suspended", still.suspended, holds=still.still_running > 0)
     if standing.complete:
         return _progressing_while_connected(standing)
     if standing.refused:
@@ -87,10 +98,16 @@ def _progressing_while_connected(standing: Standing) -> Condition:
         return _condition("Progressing", "ReplacingPods", _replacement(standing.rollout), holds=True)
     if standing.reshard is not None:
         return _condition("Progressing", "Resharding", standing.reshard.message, holds=True)
+    return _progressing_otherwise(standing)
+
+
+def _progressing_otherwise(standing: Standing) -> Condition:
     if standing.held_back is not None:
         return _condition("Progressing", "ReshardHeldBack", standing.held_back, holds=False)
     if standing.ending:
         return _condition("Progressing", "FormerShardsEnding", _former(standing.ending), holds=True)
+    if standing.standstill.holds_pods:
+        return _condition("Progressing", "Paused", standing.standstill.paused or "", holds=False)
     if reasons := standing.plan.not_done:
         return _condition("Progressing", reasons[0].reason, "; ".join(one.message for one in reasons), holds=False)
     return _condition("Progressing", "Complete", "nothing is left to do", holds=False)
@@ -112,6 +129,12 @@ def _degraded(standing: Standing) -> Condition:
     return _condition("Degraded", "NothingWrong", "nothing is wrong", holds=False)
 
 
+def _paused(still: Standstill) -> Condition:
+    if still.paused is None:
+        return _condition("Paused", still.reason, "nothing is held", holds=False)
+    return _condition("Paused", still.reason, still.paused, holds=True)
+
+
 def _identify_budget_ok(standing: Standing) -> Condition:
     ledger = standing.ledger
     if not ledger.known:
@@ -121,14 +144,14 @@ def _identify_budget_ok(standing: Standing) -> Condition:
             reason="WaitingForDiscord",
             message="Discord has not said yet how many identifies are left",
         )
-    left = f"{ledger.remaining} of {ledger.total} identifies are left"
+    left = f"{ledger.remaining:,} of {ledger.total:,} identifies are left"
     if ledger.budget_left:
         return _condition("IdentifyBudgetOK", "BudgetLeft", left, holds=True)
     return _condition(
         "IdentifyBudgetOK",
         "BudgetUsedUp",
-        f"{left} and {ledger.reserve} are kept back (spec.reshard.identifyReserve): connected shards are not affected, "
-        f"new sessions wait{_until(standing)}",
+        f"{left} and {ledger.reserve:,} are kept back (spec.reshard.identifyReserve): connected shards are not "
+        f"affected, new sessions wait{_until(standing)}",
         holds=False,
     )
 
@@ -142,16 +165,16 @@ def _until(standing: Standing) -> str:
 
 
 def _count(standing: Standing) -> str:
-    return f"{standing.ready} of {standing.wanted} shards are connected"
+    return f"{standing.ready:,} of {standing.wanted:,} shards are connected"
 
 
 def _replacement(rollout: RolloutStatus) -> str:
-    leaving = f", {rollout.leaving} old still hold something" if rollout.leaving else ""
-    return f"pods are being replaced, one after the other: {rollout.replaced} of {rollout.pods} done{leaving}"
+    leaving = f", {rollout.leaving:,} old still hold something" if rollout.leaving else ""
+    return f"pods are being replaced, one after the other: {rollout.replaced:,} of {rollout.pods:,} done{leaving}"
 
 
 def _former(pods: int) -> str:
-    which = "1 pod of it is" if pods == 1 else f"{pods} pods of it are"
+    which = "1 pod of it is" if pods == 1 else f"{pods:,} pods of it are"
     return f"the shard set before this one is being closed: {which} still there"
 
 

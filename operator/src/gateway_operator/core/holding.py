@@ -6,6 +6,7 @@ Takeover); so a shard counts as let go only when its holder said so, or is known
 
 from shardpod.contract import ShardObserved
 
+from .digest import digest
 from .world import InstanceSeen
 
 
@@ -27,8 +28,7 @@ def settled(seen: InstanceSeen) -> bool:
     """Whether an instance has taken over all that was to be taken over."""
     if not seen.running or not seen.connected or seen.observed is None:
         return False
-    taken = {shard.shard_id for shard in seen.observed.shards if shard.state != "awaiting_transfer"}
-    return taken >= set(seen.spec.pod.shards)
+    return digest(seen.observed).taken.issuperset(seen.spec.pod.shards)
 
 
 def told_shard_count(seen: InstanceSeen) -> int | None:

@@ -214,8 +214,8 @@ class IdentifyLedger:
         refill = f"; Discord refills it in {spoken_duration(until)}" if math.isfinite(until) else ""
         return Wait(
             min(LONGEST_RETRY, max(until, UNKNOWN_BUDGET_RETRY)),
-            f"the identify budget is used up: {left} of {self._budget.total} are left and {self._reserve} are kept "
-            f"back (spec.reshard.identifyReserve){refill}",
+            f"the identify budget is used up: {left:,} of {self._budget.total:,} are left and {self._reserve:,} are "
+            f"kept back (spec.reshard.identifyReserve){refill}",
         )
 
     def _grant(self, place: Place, now: float) -> Granted:

@@ -17,6 +17,7 @@ from .reshard_machine import advance
 from .reshard_step import Step
 from .revision import revision
 from .rollout import Rollout, roll_out
+from .suspension import all_ending, to_stop
 from .world import GatewayInfo, Plan, PodSpec, ShardSet, World
 
 FIRST_EPOCH = 1
@@ -36,31 +37,46 @@ def plan(gateway: DiscordGateway, world: World, now: float) -> Plan:
             last_handover=world.last_handover,
             request=world.request,
             aborted=world.aborted,
+            suspended=gateway.spec.suspend,
+            stop=to_stop(world.instances, {}) if gateway.spec.suspend else (),
         )
     if world.reshard is not None and world.reshard.pending.epoch <= active.epoch:
         # It has ended, and that could not be stored any more; or no session was left of either set.
         world = replace(world, reshard=None)
     step = advance(gateway.spec, world, active, now)
     pods = _pods(gateway.metadata.name, step)
-    rollout = roll_out(
+    return _plan(gateway, world, step, pods, _rollout(gateway.spec, world, step, pods))
+
+
+def _rollout(spec: Spec, world: World, step: Step, pods: tuple[PodSpec, ...]) -> Rollout:
+    if _suspended(spec, step):
+        return all_ending(world.instances, last_number=world.last_number)
+    return roll_out(
         pods,
         world.instances,
-        revision=revision(gateway.spec, secrets_digest=world.secrets_digest, restarts=world.restarts),
+        revision=revision(spec, secrets_digest=world.secrets_digest, restarts=world.restarts),
         last_number=world.last_number,
         hold=step.reshard is not None and step.reshard.fenced is not None,
+        paused=spec.stands_still,
     )
-    return _plan(gateway, world, step, pods, rollout)
+
+
+def _suspended(spec: Spec, step: Step) -> bool:
+    """Not while a range is on its way: that arrives first, or comes back."""
+    return spec.suspend and (step.reshard is None or step.reshard.fenced is None)
 
 
 def _plan(gateway: DiscordGateway, world: World, step: Step, pods: tuple[PodSpec, ...], rollout: Rollout) -> Plan:
     told = (*rollout.run, *rollout.remove)
     givers, takers = parties(step.active, step.reshard, (one.spec for one in told))
+    assigned = assignments(gateway, step.active, step.reshard, told, world, there=rollout.there)
+    suspended = _suspended(gateway.spec, step)
     return Plan(
         active=step.active,
         pods=pods,
         instances=rollout.run,
         remove=tuple(one.spec.name for one in rollout.remove),
-        assignments=assignments(gateway, step.active, step.reshard, told, world),
+        assignments=assigned,
         last_number=rollout.last_number,
         last_epoch=step.last_epoch,
         last_handover=step.last_handover,
@@ -70,6 +86,8 @@ def _plan(gateway: DiscordGateway, world: World, step: Step, pods: tuple[PodSpec
         waiting_for=step.waiting_for,
         givers=givers,
         takers=takers,
+        suspended=suspended,
+        stop=to_stop(world.instances, assigned) if suspended else (),
     )
 
 
@@ -81,6 +99,8 @@ def _pods(gateway: str, step: Step) -> tuple[PodSpec, ...]:
 def _active_set(spec: Spec, world: World) -> ShardSet | None:
     """The set that is remembered, in the manifest's layout; another one only where no session is left to keep."""
     remembered = world.active
+    if spec.stands_still and (remembered is not None or spec.suspend):
+        return remembered
     if remembered is None:
         return _new_set(spec, world.info, max(FIRST_EPOCH, world.last_epoch + 1))
     if not any(held(one) for one in world.instances.values()):

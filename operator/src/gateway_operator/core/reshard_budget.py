@@ -11,7 +11,7 @@ from gateway_operator.model import Spec
 from .identify_ledger import LedgerView
 from .reshard_target import GUILDS_ALLOWED, LARGE_BOT, automatic_target, measured
 from .spoken import spoken_duration
-from .world import ShardSet, World
+from .world import Reshard, ShardSet, World
 
 RESTARTS_PART, RESTARTS_LEAST = 0.2, 5
 """Identifies kept for shards that have to identify again meanwhile: a part of the new set's, and never fewer than."""
@@ -53,9 +53,18 @@ def _not_now(world: World, active: ShardSet, shard_count: int) -> str | None:
     if shard_count == reshard.pending.shard_count:
         return None
     return (
-        f"a reshard from {active.shard_count} to {reshard.pending.shard_count} shards is under way: give it up first "
-        "with --abort, or add --wait to go on to the new number as soon as that can be"
+        f"a reshard from {active.shard_count:,} to {reshard.pending.shard_count:,} shards is under way: give it up "
+        f"first with --abort, or add --wait to go on to the new number as soon as that can be{spent(reshard)}"
     )
+
+
+def spent(reshard: Reshard) -> str:
+    """What is lost of one that makes way for another, fit for users; nothing before it has connected a shard."""
+    count = reshard.connected if reshard.live else 0
+    if not count:
+        return ""
+    those = "1 identify that it has taken is" if count == 1 else f"{count:,} identifies that it has taken are"
+    return f"; the {those} spent either way"
 
 
 def unfit(world: World, shard_count: int) -> str | None:
@@ -66,17 +75,17 @@ def unfit(world: World, shard_count: int) -> str | None:
     if now.guilds > GUILDS_ALLOWED * shard_count:
         return (
             f"{_shards(shard_count, 'is', 'are')} too few for {now.guilds:,} guilds, as Discord allows "
-            f"{GUILDS_ALLOWED:,} a shard (4011): at least {math.ceil(now.guilds / GUILDS_ALLOWED)} are needed"
+            f"{GUILDS_ALLOWED:,} a shard (4011): at least {math.ceil(now.guilds / GUILDS_ALLOWED):,} are needed"
         )
     if now.guilds < LARGE_BOT or info is None:
         return None
     step = info.max_concurrency
     if shard_count % step and shard_count != info.recommended_shards:
         below, above = shard_count // step * step, -(-shard_count // step) * step
-        near = f"{below} or {above}" if below else str(above)
+        near = f"{below:,} or {above:,}" if below else f"{above:,}"
         return (
-            f"{shard_count} is not a multiple of {step}, as Discord demands of a bot with {now.guilds:,} guilds "
-            f"(4010): {near} would be, and Discord recommends {info.recommended_shards}"
+            f"{shard_count:,} is not a multiple of {step:,}, as Discord demands of a bot with {now.guilds:,} guilds "
+            f"(4010): {near} would be, and Discord recommends {info.recommended_shards:,}"
         )
     return None
 
@@ -141,6 +150,6 @@ def _undone_at_once(spec: Spec, world: World, shard_count: int) -> str | None:
     if back is None:
         return None
     return (
-        f"with {_shards(shard_count)} an automatic reshard to {back.shard_count} would follow at once ({back.reason}): "
-        "set spec.shards instead, or spec.reshard.auto to false"
+        f"with {_shards(shard_count)} an automatic reshard to {back.shard_count:,} would follow at once "
+        f"({back.reason}): set spec.shards instead, or spec.reshard.auto to false"
     )

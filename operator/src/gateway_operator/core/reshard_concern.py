@@ -21,16 +21,26 @@ class Concern:
     active: ShardSet
     pending: ShardSet
     modulus: int
-    rests: frozenset[int]
 
     def shards(self, pod: PodSpec) -> Sequence[int]:
         """The shards of a pod, of either set, that may receive events of the range's guilds."""
+        first, last = self.range.first_shard_id, self.range.last_shard_id
         if pod.epoch == self.pending.epoch:
-            first = max(pod.range.first_shard_id, self.range.first_shard_id)
-            return range(first, min(pod.range.last_shard_id, self.range.last_shard_id) + 1)
-        if pod.epoch == self.active.epoch:
-            return [shard for shard in pod.shards if shard % self.modulus in self.rests]
-        return ()
+            return range(max(pod.range.first_shard_id, first), min(pod.range.last_shard_id, last) + 1)
+        if not self.includes(pod):
+            return ()
+        return [shard for shard in pod.shards if (shard - first) % self.modulus <= last - first]
+
+    def includes(self, pod: PodSpec) -> bool:
+        """Whether it has any such shard: asked of a thousand pods, of which a few do."""
+        first, last = self.range.first_shard_id, self.range.last_shard_id
+        if pod.epoch == self.pending.epoch:
+            return pod.range.first_shard_id <= last and first <= pod.range.last_shard_id
+        if pod.epoch != self.active.epoch:
+            return False
+        # Going round by the modulus: the pod's first shard is in the range, or the range's first is in the pod.
+        past = (pod.range.first_shard_id - first) % self.modulus
+        return past <= last - first or pod.range.first_shard_id + self.modulus - past <= pod.range.last_shard_id
 
     def of(self, shard_set: ShardSet) -> frozenset[int]:
         """All shards of one of the two sets that are concerned."""
@@ -39,14 +49,12 @@ class Concern:
 
     def instances(self, seen: Iterable[InstanceSeen], epoch: int) -> Iterator[InstanceSeen]:
         """Those of one set that hold, or are to hold, a shard concerned."""
-        return (one for one in seen if one.spec.pod.epoch == epoch and self.shards(one.spec.pod))
+        return (one for one in seen if one.spec.pod.epoch == epoch and self.includes(one.spec.pod))
 
 
 def concern(handed: ShardRange, active: ShardSet, pending: ShardSet) -> Concern:
     """What a range of the pending set concerns."""
-    modulus = math.gcd(active.shard_count, pending.shard_count)
-    shards = range(handed.first_shard_id, handed.last_shard_id + 1)
-    return Concern(handed, active, pending, modulus, frozenset(shard % modulus for shard in shards))
+    return Concern(handed, active, pending, math.gcd(active.shard_count, pending.shard_count))
 
 
 def parties(
@@ -56,7 +64,7 @@ def parties(
     if reshard is None or reshard.handover is None:
         return frozenset(), frozenset()
     concerned = concern(reshard.handover.range, active, reshard.pending)
-    epochs = {one.name: one.pod.epoch for one in instances if concerned.shards(one.pod)}
+    epochs = {one.name: one.pod.epoch for one in instances if concerned.includes(one.pod)}
     givers = frozenset(name for name, epoch in epochs.items() if epoch == reshard.handover.from_epoch)
     takers = frozenset(name for name, epoch in epochs.items() if epoch == reshard.handover.to_epoch)
     return givers, takers

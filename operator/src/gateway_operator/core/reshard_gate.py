@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shardpod.contract import Handover, Observed, ShardObserved, ShardRange, Windows
 
+from .digest import digest
 from .holding import settled
 from .reshard_concern import Concern, concern, told_of
 from .reshard_step import Scene
@@ -20,18 +21,18 @@ from .world import InstanceSeen, PodSpec, Reshard, ShardSet, World
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One pass's look at it. `revision`: what instances are to be started with now."""
+    """One pass's look at it. `revision`: what instances are to have been started with, None where any will do."""
 
     world: World
     active: ShardSet
     reshard: Reshard
-    revision: str
+    revision: str | None
 
     def closed_because(self, cut: ShardRange, handover: Handover | None = None) -> str | None:
         """Why the range may not be fenced; None: it may. Without a handover the rehearsal is not asked about."""
         concerned = concern(cut, self.active, self.reshard.pending)
         instances = sorted(
-            (one for one in self.world.instances.values() if concerned.shards(one.spec.pod)),
+            (one for one in self.world.instances.values() if concerned.includes(one.spec.pod)),
             key=lambda one: (one.spec.pod.epoch, one.spec.number),
         )
         reasons = (
@@ -52,7 +53,7 @@ class Gate:
         holders = Counter(held)
         for one, held_range in zip(there, held, strict=True):
             alone = held_range in wanted and holders[held_range] == 1
-            if not alone or one.stopping or one.spec.revision != self.revision:
+            if not alone or one.stopping or self.revision not in (None, one.spec.revision):
                 yield f"{one.spec.pod.name} is being replaced"
             elif one.running and one.connected and not settled(one):
                 yield f"{one.spec.pod.name} does not hold all its shards yet"
@@ -89,11 +90,10 @@ class Gate:
     def _blind(self, instances: Iterable[InstanceSeen], concerned: Concern, handover: Handover) -> bool:
         """Whether a giver's shard was refused: what it does not receive cannot be compared with anything."""
         return any(
-            shard.state == "refused"
+            shard.shard_id in concerned.shards(one.spec.pod)
             for one in instances
             if one.spec.pod.epoch == handover.from_epoch and one.observed is not None
-            for shard in one.observed.shards
-            if shard.shard_id in concerned.shards(one.spec.pod)
+            for shard in digest(one.observed).refused
         )
 
     def _from_epoch(self) -> int:
@@ -108,7 +108,8 @@ def gate(scene: Scene, reshard: Reshard) -> Gate:
     """The gate as this pass sees it."""
     world = scene.world
     now = revision(scene.spec, secrets_digest=world.secrets_digest, restarts=world.restarts)
-    return Gate(world, scene.active, reshard, now)
+    # While nobody is replaced, who would have to be is no hindrance: what is given up can be given back.
+    return Gate(world, scene.active, reshard, None if scene.spec.stands_still else now)
 
 
 def _instance(seen: InstanceSeen, windows: Windows) -> Iterator[str]:

@@ -11,7 +11,7 @@ from gateway_operator.model import Spec
 from .layout import wanted_ranges
 from .reshard_phases import begin, drain, prepare, start, warm
 from .reshard_ranges import give_all_back, hand_over
-from .reshard_step import Scene, Step
+from .reshard_step import SUSPENDED, Scene, Step
 from .reshard_target import wanted
 from .reshard_voice import all_handed
 from .spoken import spoken_duration
@@ -36,14 +36,19 @@ def advance(spec: Spec, world: World, active: ShardSet, now: float) -> Step:
     reshard = world.reshard
     if reshard is None:
         return begin(scene)
-    if reshard.live and reshard.fenced is None:
+    if reshard.live and reshard.fenced is None and not spec.stands_still:
         # Pods of the pending set may be cut anew, as those of the active one; but not while a range is on its way.
         ranges = wanted_ranges(spec, reshard.pending.shard_count)
         reshard = replace(reshard, pending=replace(reshard.pending, ranges=ranges))
     reshard = _of_this_clock(scene, reshard)
-    if world.request.paused and reshard.phase is not ReshardPhase.DRAINING:
+    if _excused(scene, reshard):
         reshard = _kept_alive(scene, reshard)
-    return _given_up(scene, reshard) or _PHASES[reshard.phase](scene, reshard)
+    if (given_up := _given_up(scene, reshard)) is not None:
+        return given_up
+    if spec.suspend and reshard.fenced is None:
+        # After this every pod is another process: what was only compared is compared anew, and connecting is progress.
+        return scene.stay(replace(reshard, handover=None, connected=0), SUSPENDED)
+    return _PHASES[reshard.phase](scene, reshard)
 
 
 def _in_force(world: World, spec: Spec) -> ReshardRequest:
@@ -66,6 +71,17 @@ def _of_this_clock(scene: Scene, reshard: Reshard) -> Reshard:
         went_at=min(reshard.went_at, scene.wall),
         not_before=min(reshard.not_before, scene.wall + longest),
     )
+
+
+def _excused(scene: Scene, reshard: Reshard) -> bool:
+    """Whether that nothing moves is a person's will.
+
+    A suspended reshard may go on if it is still in time. But one whose pods have only to deliver what is left gets the
+    time for it, or that would be forgotten.
+    """
+    if scene.spec.suspend:
+        return reshard.phase in _PAST_ABORTING
+    return scene.paused_because is not None and reshard.phase is not ReshardPhase.DRAINING
 
 
 def _kept_alive(scene: Scene, reshard: Reshard) -> Reshard:

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway_operator.model import MAX_SHARDS, Spec
 from shardpod.contract import ShardRange
 
-from .reshard_budget import budget_shortage, refusal, shortage
+from .reshard_budget import budget_shortage, refusal, shortage, spent
 from .reshard_cost import cost
+from .reshard_step import why_paused
 from .reshard_target import HELD_BACK, Target, wanted, why_held_back
 from .reshard_window import why_outside_window
 from .spoken import spoken_duration
@@ -39,13 +40,15 @@ class ReshardAnswer(BaseModel):
 class ReshardPreview(BaseModel):
     """What a reshard would do and cost; `to` is None where none is wanted, and `message` says why.
 
-    Times are in seconds. `why_not_now`: why it would wait, or be refused. `identifies` left out what is kept back.
+    Times are in seconds. `why_not_now`: why it would wait or, if `refused`, why the command would not take it.
+    `identifies` left out what is kept back.
     """
 
     shards: int
     to: int | None = None
     message: str
     why_not_now: str | None = None
+    refused: bool = False
     ranges: tuple[ShardRange, ...] = ()
     identifies: int = 0
     identifies_left: int | None = None
@@ -63,13 +66,14 @@ def take_order(order: ReshardOrder, spec: Spec, world: World) -> tuple[ReshardRe
     if order.abort:
         return _abort(spec, world)
     if order.pause is not None:
-        return replace(world.request, paused=order.pause), ReshardAnswer(message=_paused(world, paused=order.pause))
+        message = _paused(spec, world, paused=order.pause)
+        return replace(world.request, paused=order.pause), ReshardAnswer(message=message)
     if order.to is None:
         return None, ReshardAnswer(problems=("the request says nothing to do",))
     if (refused := refusal(spec, world, order.to, waits=order.wait)) is not None:
         return None, ReshardAnswer(problems=(refused,))
     request = replace(world.request, to=order.to, manifest_shards=spec.shards, abort=False)
-    return request, ReshardAnswer(message=_accepted(world, order.to))
+    return request, ReshardAnswer(message=_accepted(spec, world, order.to))
 
 
 def preview(spec: Spec, world: World, to: int | None) -> ReshardPreview:
@@ -79,20 +83,24 @@ def preview(spec: Spec, world: World, to: int | None) -> ReshardPreview:
         return ReshardPreview(shards=0, message="no shard runs yet: ask again when Discord has answered")
     if to is None and world.reshard is not None:
         to_come = world.reshard.pending.shard_count
-        message = f"a reshard from {active.shard_count} to {to_come} shards is under way: see `discord-gateway status`"
+        message = (
+            f"a reshard from {active.shard_count:,} to {to_come:,} shards is under way: see `discord-gateway status`"
+        )
         return ReshardPreview(shards=active.shard_count, message=message)
     target = wanted(spec, world) if to is None else None
     if to is None and target is None:
-        message = why_held_back(spec, world) or f"{active.shard_count} shards are as many as there should be"
+        message = why_held_back(spec, world) or f"{active.shard_count:,} shards are as many as there should be"
         return ReshardPreview(shards=active.shard_count, message=message)
     shard_count = to if target is None or to is not None else target.shard_count
     assert shard_count is not None, "either is given"
     priced, ledger = cost(spec, world, shard_count), world.ledger
+    refused = refusal(spec, world, shard_count) if target is None else None
     return ReshardPreview(
         shards=active.shard_count,
         to=shard_count,
         message="as asked" if target is None else target.reason,
-        why_not_now=refusal(spec, world, shard_count) if target is None else _why_not_now(spec, world, target),
+        why_not_now=refused or _why_not_now(spec, world, shard_count, target),
+        refused=refused is not None,
         ranges=priced.ranges,
         identifies=priced.identifies,
         identifies_left=ledger.remaining if ledger is not None and ledger.known else None,
@@ -106,9 +114,13 @@ def preview(spec: Spec, world: World, to: int | None) -> ReshardPreview:
     )
 
 
-def _why_not_now(spec: Spec, world: World, target: Target) -> str | None:
+def _why_not_now(spec: Spec, world: World, shard_count: int, target: Target | None) -> str | None:
+    if (paused := why_paused(spec, world.request)) is not None:
+        return paused
+    if target is None:
+        return None
     outside = None if target.manual else why_outside_window(spec, world.wall_now)
-    return outside or shortage(spec, world, target.shard_count)
+    return outside or shortage(spec, world, shard_count)
 
 
 def _abort(spec: Spec, world: World) -> tuple[ReshardRequest | None, ReshardAnswer]:
@@ -117,11 +129,11 @@ def _abort(spec: Spec, world: World) -> tuple[ReshardRequest | None, ReshardAnsw
         return None, ReshardAnswer(problems=("no reshard is under way",))
     if reshard.phase is ReshardPhase.DRAINING:
         problem = (
-            f"all is handed over to the {reshard.pending.shard_count} new shards, so nothing can be given up any more: "
-            "to go back, reshard --to the former number when it is done"
+            f"all is handed over to the {reshard.pending.shard_count:,} new shards, so nothing can be given up any "
+            "more: to go back, reshard --to the former number when it is done"
         )
         return None, ReshardAnswer(problems=(problem,))
-    message = f"the reshard to {reshard.pending.shard_count} shards is being given up"
+    message = f"the reshard to {reshard.pending.shard_count:,} shards is being given up"
     if spec.shards == reshard.pending.shard_count:
         message += (
             f"; spec.shards still asks for as many, so it is begun again {spoken_duration(HELD_BACK)} later: "
@@ -134,19 +146,24 @@ def _abort(spec: Spec, world: World) -> tuple[ReshardRequest | None, ReshardAnsw
     return request, ReshardAnswer(message=message)
 
 
-def _paused(world: World, *, paused: bool) -> str:
+def _paused(spec: Spec, world: World, *, paused: bool) -> str:
     if not paused:
-        return "resumed"
+        held = why_paused(spec, replace(world.request, paused=False))
+        return "resumed" if held is None else f"resumed, but held all the same: {held}"
     if world.reshard is None:
         return "paused: no reshard is begun until --resume"
     return "paused: what is being handed over is finished, and nothing more is begun until --resume"
 
 
-def _accepted(world: World, to: int) -> str:
+def _accepted(spec: Spec, world: World, to: int) -> str:
     active = world.active
     assert active is not None, "refused before"
-    words = f"resharding from {active.shard_count} to {to} shards"
+    words = f"resharding from {active.shard_count:,} to {to:,} shards"
     later = world.reshard is None and budget_shortage(world.ledger, to, wall_now=world.wall_now)
     if later:
         words += f", later: {later}"
+    if world.reshard is not None and world.reshard.pending.shard_count != to:
+        words += spent(world.reshard)
+    if spec.stands_still:
+        return f"{words}; held: {why_paused(spec, world.request)}"
     return f"{words}; paused: --resume lets it go on" if world.request.paused else words

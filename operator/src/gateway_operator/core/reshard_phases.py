@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from shardpod.contract import Windows
 
+from .digest import digest
 from .layout import wanted_ranges
 from .reshard_budget import shortage
 from .reshard_gate import gate
-from .reshard_step import PAUSED, Scene, Step
+from .reshard_step import Scene, Step
 from .reshard_target import Target
 from .reshard_voice import left_behind, not_announced
 from .reshard_window import why_outside_window
@@ -17,7 +18,7 @@ from .world import Reshard, ReshardPhase, ShardSet
 def begin(scene: Scene) -> Step:
     """Without a reshard: whether one is wanted."""
     world, target = scene.world, scene.target
-    if target is None:
+    if target is None or scene.spec.suspend:
         return scene.idle()
     epochs = (one.spec.pod.epoch for one in world.instances.values())
     numbers = (
@@ -55,7 +56,7 @@ def start(scene: Scene, reshard: Reshard) -> Step:
     if connected > reshard.connected:
         reshard = replace(reshard, connected=connected, progressed_at=scene.wall)
     if connected < wanted:
-        return scene.stay(reshard, f"{connected} of {wanted} new shards are connected")
+        return scene.stay(reshard, f"{connected:,} of {wanted:,} new shards are connected")
     return scene.enter(ReshardPhase.WARMING, reshard)
 
 
@@ -97,8 +98,8 @@ def _pending(scene: Scene, epoch: int, target: Target) -> ShardSet:
 
 
 def _why_not_to_start(scene: Scene, target: Target) -> str | None:
-    if scene.world.request.paused:
-        return PAUSED
+    if (paused := scene.paused_because) is not None:
+        return paused
     if any(one.spec.pod.epoch != scene.active.epoch for one in scene.world.instances.values()):
         # Their sessions may have the same numbers as those of the new set.
         return "the pods of the shard set before are still ending"
@@ -107,15 +108,12 @@ def _why_not_to_start(scene: Scene, target: Target) -> str | None:
 
 
 def _connected(scene: Scene, shard_set: ShardSet) -> int:
-    return len(
-        {
-            shard.shard_id
-            for one in scene.world.instances.values()
-            if one.spec.pod.epoch == shard_set.epoch and one.connected and one.observed is not None
-            for shard in one.observed.shards
-            if shard.state == "connected"
-        }
+    connected = (
+        digest(one.observed).connected
+        for one in scene.world.instances.values()
+        if one.spec.pod.epoch == shard_set.epoch and one.connected and one.observed is not None
     )
+    return len(frozenset[int]().union(*connected))
 
 
 def _not_yet_empty(scene: Scene) -> str | None:
@@ -123,6 +121,8 @@ def _not_yet_empty(scene: Scene) -> str | None:
     for one in scene.world.instances.values():
         observed = one.observed if one.connected else None
         known_empty = observed is not None and not observed.queue.events and not observed.dead_letters
-        if one.spec.pod.epoch == scene.active.epoch and one.running and not known_empty:
+        # One that does not run, as after a suspension, comes again and delivers what it has on disk.
+        may_have_some = one.running or one.scratch
+        if one.spec.pod.epoch == scene.active.epoch and may_have_some and not known_empty:
             return one.spec.name
     return None

@@ -6,7 +6,7 @@ from shardpod.contract import Handover, ShardRange
 
 from .reshard_gate import gate
 from .reshard_handover import Close, Commit, GiveBack, judge
-from .reshard_step import PAUSED, Scene, Step
+from .reshard_step import Scene, Step
 from .reshard_voice import why_voice_waits
 from .world import Reshard, ReshardPhase, ShardSet, World
 
@@ -18,8 +18,8 @@ def hand_over(scene: Scene, reshard: Reshard) -> Step:
     cut = next_range(reshard.pending, reshard.handed)
     if cut is None:
         return _end(scene, replace(reshard, handover=None))
-    if scene.world.request.paused:
-        return scene.stay(reshard, PAUSED)
+    if (why := scene.paused_because) is not None:
+        return scene.stay(reshard, why)
     return _rehearse(scene, reshard, cut, from_epoch=scene.active.epoch, to_epoch=reshard.pending.epoch)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from gateway_operator.model import DiscordGateway
 
 from .reshard_cost import ranges_handed, time_left
+from .reshard_step import why_paused
 from .spoken import spoken_duration
 from .status_model import RangeStatus, ReshardStatus
 from .troubles import pending_troubles
@@ -20,7 +21,8 @@ def reshard_status(gateway: DiscordGateway, world: World, plan: Plan, *, connect
     if reshard is None or active is None:
         return None
     wrong = [trouble.message for trouble in pending_troubles(gateway, world, plan)]
-    held = plan.request.paused and reshard.phase in _HELD_BY_A_PAUSE
+    paused = why_paused(gateway.spec, plan.request) is not None
+    held = plan.suspended or (paused and reshard.phase in _HELD_BY_A_PAUSE)
     left = None if held else time_left(gateway.spec, world, reshard, connected=connected)
     eta = None if left is None else reshard.progressed_at + left
     handed = ranges_handed(reshard)
@@ -44,12 +46,12 @@ def reshard_status(gateway: DiscordGateway, world: World, plan: Plan, *, connect
             reshard, active, progress, waiting=waiting, left=None if eta is None else eta - world.wall_now
         ),
         waiting_for=waiting,
-        paused=plan.request.paused,
+        paused=paused,
     )
 
 
 def _message(reshard: Reshard, active: ShardSet, progress: str, *, waiting: str | None, left: float | None) -> str:
-    parts = [f"from {active.shard_count} to {reshard.pending.shard_count} shards: {progress}"]
+    parts = [f"from {active.shard_count:,} to {reshard.pending.shard_count:,} shards: {progress}"]
     if reshard.aborted_because:
         parts.append(f"given up: {reshard.aborted_because}")
     if waiting:
@@ -61,20 +63,20 @@ def _message(reshard: Reshard, active: ShardSet, progress: str, *, waiting: str 
 
 def _how_far(reshard: Reshard, handed: int, connected: int) -> str:
     total = len(reshard.pending.ranges)
-    ranges = "1 range" if total == 1 else f"{total} ranges"
+    ranges = "1 range" if total == 1 else f"{total:,} ranges"
     match reshard.phase:
         case ReshardPhase.PREPARING:
             return "not begun yet"
         case ReshardPhase.STARTING:
-            return f"{connected} of {reshard.pending.shard_count} new shards are connected"
+            return f"{connected:,} of {reshard.pending.shard_count:,} new shards are connected"
         case ReshardPhase.WARMING:
             return "all new shards are connected, and both sets watch what comes in"
         case ReshardPhase.HANDING_OVER:
-            return f"{handed} of {ranges} handed over"
+            return f"{handed:,} of {ranges} handed over"
         case ReshardPhase.DRAINING:
             return "all is handed over"
         case ReshardPhase.ABORTING:
-            return f"{handed} of {ranges} still to be given back"
+            return f"{handed:,} of {ranges} still to be given back"
 
 
 def _date(unix_seconds: float) -> datetime:

@@ -8,6 +8,17 @@ from .reshard_target import Target
 from .world import Aborted, Reshard, ReshardPhase, ReshardRequest, ShardSet, World
 
 PAUSED = "it is paused by hand (`discord-gateway reshard --resume` lets it go on)"
+PAUSED_BY_SPEC = "spec.paused is true"
+SUSPENDED = "the gateway is suspended (spec.suspend is true)"
+
+
+def why_paused(spec: Spec, request: ReshardRequest) -> str | None:
+    """Why nothing more is begun or handed over, fit for users; None: nobody has said so."""
+    if spec.suspend:
+        return SUSPENDED
+    if spec.paused:
+        return PAUSED_BY_SPEC
+    return PAUSED if request.paused else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,11 @@ class Scene:
     active: ShardSet
     now: float
     target: Target | None
+
+    @property
+    def paused_because(self) -> str | None:
+        """Why nothing more is begun or handed over."""
+        return why_paused(self.spec, self.world.request)
 
     @property
     def wall(self) -> float:

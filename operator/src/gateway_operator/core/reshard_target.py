@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway_operator.model import MAX_SHARDS, Spec
-from shardpod.contract import ShardObserved
 
+from .digest import Digest, digest
 from .spoken import spoken_duration
 from .world import GatewayInfo, ReshardPhase, ShardSet, World
 
@@ -88,8 +88,8 @@ def why_held_back(spec: Spec, world: World) -> str | None:
         if spec.shards in (None, active.shard_count):
             return None
         return (
-            f"{active.shard_count} shards are running and spec.shards asks for {spec.shards}: a gateway that holds a "
-            "part of the shards cannot be resharded, as others would have to take over from it; to begin anew with "
+            f"{active.shard_count:,} shards are running and spec.shards asks for {spec.shards:,}: a gateway that holds "
+            "a part of the shards cannot be resharded, as others would have to take over from it; to begin anew with "
             f"{spec.shards}, stop it and run `discord-gateway up --fresh`, which forgets the sessions and all events "
             "not yet delivered"
         )
@@ -98,7 +98,7 @@ def why_held_back(spec: Spec, world: World) -> str | None:
         return None
     left = world.aborted.at + HELD_BACK - world.wall_now
     return (
-        f"a reshard to {target.shard_count} shards was given up and is begun again in {spoken_duration(left)} "
+        f"a reshard to {target.shard_count:,} shards was given up and is begun again in {spoken_duration(left)} "
         f"({target.reason}); sooner by `discord-gateway reshard --to {target.shard_count}`"
     )
 
@@ -109,17 +109,14 @@ def measured(world: World) -> Measured | None:
     if active is None:
         return None
     reports = list(_reports(world, active))
-    guilds = {
-        shard.shard_id: shard.guilds
-        for shard in reports
-        # One that is connected may have none; one on its way has not been told of them yet.
-        if shard.guilds or shard.state == "connected"
-    }
+    guilds: dict[int, int] = {}
+    for told in reports:
+        guilds |= told.guilds
     return Measured(
         shards=active.shard_count,
         guilds=round(sum(guilds.values()) * active.shard_count / len(guilds)) if guilds else 0,
         fullest=max(guilds.values(), default=0),
-        refused=any(shard.state == "refused" and shard.close_code == SHARDING_REQUIRED for shard in reports),
+        refused=any(shard.close_code == SHARDING_REQUIRED for told in reports for shard in told.refused),
     )
 
 
@@ -138,7 +135,7 @@ def _asked_for(spec: Spec, world: World) -> Target | None:
     if request.to is not None and request.manifest_shards == spec.shards:
         done = active is not None and active.shard_count == request.to and world.reshard is None
         if not done or spec.shards is not None:
-            return Target(request.to, f"{request.to} shards were asked for by the command", manual=True)
+            return Target(request.to, f"{request.to:,} shards were asked for by the command", manual=True)
     target = _of_manifest(spec)
     # Otherwise one that was given up, by a person or as nothing moved, would begin again at once.
     if target is None or world.reshard is not None or not _held_back(target, world):
@@ -190,7 +187,7 @@ def _trigger(spec: Spec, info: GatewayInfo, now: Measured) -> str | None:
             "there are to be more shards (spec.reshard.percentage)"
         )
     if info.recommended_shards >= FAR_ABOVE * now.shards:
-        return f"Discord recommends {info.recommended_shards} shards, and {now.shards} are running"
+        return f"Discord recommends {info.recommended_shards:,} shards, and {now.shards:,} are running"
     return None
 
 
@@ -213,8 +210,8 @@ def _threshold(spec: Spec) -> float:
     return GUILDS_ALLOWED * spec.reshard.percentage / 100
 
 
-def _reports(world: World, active: ShardSet) -> Iterator[ShardObserved]:
+def _reports(world: World, active: ShardSet) -> Iterator[Digest]:
     """What was last said of the set's shards; where two instances speak of one, the younger's word comes last."""
     for seen in sorted(world.instances.values(), key=lambda one: one.spec.number):
         if seen.observed is not None and seen.spec.pod.epoch == active.epoch:
-            yield from seen.observed.shards
+            yield digest(seen.observed)

@@ -93,4 +93,4 @@ def _pending(world: World, reshard: Reshard) -> Iterator[tuple[InstanceSeen, Obs
 
 
 def _guilds(count: int) -> str:
-    return "1 guild" if count == 1 else f"{count} guilds"
+    return "1 guild" if count == 1 else f"{count:,} guilds"

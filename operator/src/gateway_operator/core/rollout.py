@@ -14,11 +14,15 @@ from .world import InstanceSeen, InstanceSpec, PlannedInstance, PodSpec
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """`run`: every instance that should run; `remove`: those that hold nothing that anybody wants."""
+    """`run`: every instance that should run; `remove`: those that hold nothing that anybody wants.
+
+    `there`: all that are seen, to be found by their ranges.
+    """
 
     run: tuple[PlannedInstance, ...]
     remove: tuple[PlannedInstance, ...]
     last_number: int
+    there: There
 
 
 def roll_out(
@@ -28,10 +32,12 @@ def roll_out(
     revision: str,
     last_number: int,
     hold: bool = False,
+    paused: bool = False,
 ) -> Rollout:
     """One pass: each pod gets its choice, and of those that take over from others one at a time is started.
 
     `hold`: none that runs is replaced now, whatever the reason, since guilds are on their way between two shard sets.
+    `paused`: none is for new settings or another layout, but who was told to end by somebody else is.
     """
     seen = tuple(sorted(instances.values(), key=lambda one: one.spec.number))
     there = there_are(seen)
@@ -42,7 +48,8 @@ def roll_out(
         older = there.overlapping(pod)
         free = not any(held(one) & set(pod.shards) for one in older)
         # Who was told to end by somebody else has little time left: its successor waits for nobody.
-        if not older or (not hold and (free or not busy or any(one.stopping for one in older))):
+        urgent = any(one.stopping for one in older)
+        if not older or (not hold and (urgent or (not paused and (free or not busy)))):
             number += 1
             busy = busy or not free
             chosen.append(InstanceSpec(pod, number, revision))
@@ -51,7 +58,7 @@ def roll_out(
     chosen.sort(key=lambda one: (one.pod.epoch, one.pod.range.first_shard_id))
     leaving, remove = _leaving(pods, chosen, seen)
     planned = tuple(_planned(one, instances.get(one.name), revision) for one in chosen)
-    return Rollout(run=(*planned, *leaving), remove=tuple(remove), last_number=number)
+    return Rollout(run=(*planned, *leaving), remove=tuple(remove), last_number=number, there=there)
 
 
 def _choose(pods: Iterable[PodSpec], there: There, revision: str) -> tuple[list[InstanceSpec], list[PodSpec]]:
@@ -78,9 +85,10 @@ def _youngest(pod: PodSpec, there: There) -> InstanceSeen | None:
 def _takes_over(spec: InstanceSpec, there: There) -> bool:
     """Whether an instance that was started has not yet taken all that older ones have for it."""
     overlapping = there.overlapping(spec.pod)
+    if not any(one.spec.number < spec.number for one in overlapping):
+        return False
     mine = next((one for one in overlapping if one.spec.number == spec.number), None)
-    older = any(one.spec.number < spec.number for one in overlapping)
-    return mine is not None and older and not settled(mine)
+    return mine is not None and not settled(mine)
 
 
 def _leaving(

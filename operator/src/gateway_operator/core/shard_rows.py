@@ -1,6 +1,6 @@
 """One row a shard: what the instance that holds it said of it, or why nothing is known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from shardpod.contract import ShardObserved, ShardState
 
@@ -26,7 +26,7 @@ _NEARNESS: dict[ShardState, int] = {
 
 def shard_rows(plan: Plan, world: World, intents: int) -> Iterator[ShardRow]:
     """Every shard that the plan wants: of the active set and, while a reshard runs, of the pending one; in order."""
-    known = _reported(plan, world)
+    known = holders(speaking(plan, world))
     chosen = {one.spec.pod.name: world.instances.get(one.spec.name) for one in plan.instances if one.chosen}
     for shard_set in _sets(plan):
         for pod in plan.pods:
@@ -54,17 +54,22 @@ def _sets(plan: Plan) -> Iterator[ShardSet]:
         yield plan.reshard.pending
 
 
-def _reported(plan: Plan, world: World) -> dict[tuple[int, int], tuple[InstanceSeen, ShardObserved]]:
-    """Who holds each shard now, by epoch and id: an instance that is not connected may have changed since it spoke."""
-    best: dict[tuple[int, int], tuple[InstanceSeen, ShardObserved]] = {}
+def speaking(plan: Plan, world: World) -> Iterator[InstanceSeen]:
+    """Whose word counts, the pods' choices first: an instance that is not connected may have changed since it spoke."""
     for one in sorted(plan.instances, key=lambda planned: not planned.chosen):
         seen = world.instances.get(one.spec.name)
         if seen is None or not seen.connected or seen.observed is None:
             continue
-        epoch = seen.observed.epoch
-        if epoch != one.spec.pod.epoch:
-            continue
-        for shard in seen.observed.shards:
+        if seen.observed.epoch == one.spec.pod.epoch:
+            yield seen
+
+
+def holders(speakers: Iterable[InstanceSeen]) -> dict[tuple[int, int], tuple[InstanceSeen, ShardObserved]]:
+    """Who of them holds each shard now, by epoch and id, and what it says of it."""
+    best: dict[tuple[int, int], tuple[InstanceSeen, ShardObserved]] = {}
+    for seen in speakers:
+        epoch = seen.spec.pod.epoch
+        for shard in seen.observed.shards if seen.observed is not None else ():
             other = best.get((epoch, shard.shard_id))
             if other is None or _NEARNESS[shard.state] < _NEARNESS[other[1].state]:
                 best[epoch, shard.shard_id] = (seen, shard)

@@ -1,4 +1,8 @@
-"""Says how a gateway is doing, in the words of people: computed last, from what the pass has seen and decided."""
+"""Says how a gateway is doing, in the words of people: computed last, from what the pass has seen and decided.
+
+Every pass makes a summary. The rows, one a shard and one an instance, are made when somebody asks for them: thousands
+of shards take longer than all the rest of a pass.
+"""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -11,13 +15,14 @@ from .pod_rows import pod_rows
 from .reshard_status import reshard_status
 from .reshard_target import why_held_back
 from .shard_rows import shard_rows
+from .shard_tally import Tally, tally
+from .standstill import standstill
 from .status_model import (
     GatewayStatus,
     Phase,
     RangeStatus,
     RolloutStatus,
     SessionStartLimitStatus,
-    ShardRow,
     ShardSetStatus,
 )
 from .troubles import troubles
@@ -27,18 +32,15 @@ from .world import Plan, ShardSet, World
 def status(
     gateway: DiscordGateway, world: World, plan: Plan, ledger: LedgerView, now: float, *, wall_now: datetime
 ) -> GatewayStatus:
-    """The whole status. `now` is on the operator's monotonic clock in seconds, `wall_now` the same moment's date."""
-    rows = tuple(shard_rows(plan, world, gateway.spec.intents_value))
-    pods = tuple(pod_rows(plan.instances, world.instances))
+    """The summary. `now` is on the operator's monotonic clock in seconds, `wall_now` the same moment's date."""
     rollout = _rollout(world, plan)
-    active_rows = _of(plan.active, rows)
-    ready = _connected(active_rows)
     pending = plan.reshard.pending if plan.reshard is not None else None
+    of_active, of_pending = tally(plan, world, plan.active), tally(plan, world, pending)
     resets = _date(ledger.reset_at, now, wall_now)
-    reshard = reshard_status(gateway, world, plan, connected=_connected(_of(pending, rows)))
+    reshard = reshard_status(gateway, world, plan, connected=of_pending.connected)
     standing = Standing(
-        wanted=len(active_rows),
-        ready=ready,
+        wanted=of_active.wanted,
+        ready=of_active.connected,
         plan=plan,
         rollout=rollout,
         ledger=ledger,
@@ -48,32 +50,34 @@ def status(
         reshard=reshard,
         held_back=why_held_back(gateway.spec, world) if reshard is None else None,
         ending=_ending(world, plan),
+        standstill=standstill(gateway.spec, world, plan),
     )
     return GatewayStatus(
         name=gateway.metadata.name,
         phase=_phase(standing),
         conditions=conditions(standing),
         shards=plan.active.shard_count if plan.active else 0,
-        ready_shards=ready,
-        guilds=sum(row.guilds for row in active_rows),
-        active=_shard_set(plan.active, rows),
-        pending=_shard_set(pending, rows),
+        ready_shards=of_active.connected,
+        guilds=of_active.guilds,
+        active=_shard_set(plan.active, of_active),
+        pending=_shard_set(pending, of_pending),
         reshard=reshard,
         session_start_limit=_session_start_limit(ledger, resets),
         recommended_shards=world.info.recommended_shards if world.info else None,
-        shard_rows=rows,
-        pods=pods,
         rollout=rollout,
-        dead_letters=sum(pod.dead_letters for pod in pods),
+        dead_letters=_dead_letters(world, plan),
     )
 
 
-def _of(shard_set: ShardSet | None, rows: tuple[ShardRow, ...]) -> list[ShardRow]:
-    return [row for row in rows if shard_set is not None and row.epoch == shard_set.epoch]
+def with_rows(summary: GatewayStatus, gateway: DiscordGateway, world: World, plan: Plan) -> GatewayStatus:
+    """The whole status: with a row for each shard, and one for each instance. World and plan are the summary's."""
+    rows = tuple(shard_rows(plan, world, gateway.spec.intents_value))
+    return summary.model_copy(update={"shard_rows": rows, "pods": tuple(pod_rows(plan.instances, world.instances))})
 
 
-def _connected(rows: list[ShardRow]) -> int:
-    return sum(row.state == "connected" for row in rows)
+def _dead_letters(world: World, plan: Plan) -> int:
+    there = (world.instances.get(one.spec.name) for one in plan.instances)
+    return sum(one.observed.dead_letters for one in there if one is not None and one.observed is not None)
 
 
 def _rollout(world: World, plan: Plan) -> RolloutStatus:
@@ -103,6 +107,8 @@ def _removed(world: World, plan: Plan) -> list[int]:
 
 
 def _phase(standing: Standing) -> Phase:
+    if standing.plan.suspended:
+        return Phase.SUSPENDED
     if standing.refused and not standing.ready:
         return Phase.FAILED
     if not standing.wanted:
@@ -112,7 +118,7 @@ def _phase(standing: Standing) -> Phase:
     return Phase.RUNNING if standing.complete else Phase.CONNECTING
 
 
-def _shard_set(shard_set: ShardSet | None, rows: tuple[ShardRow, ...]) -> ShardSetStatus | None:
+def _shard_set(shard_set: ShardSet | None, counted: Tally) -> ShardSetStatus | None:
     if shard_set is None:
         return None
     return ShardSetStatus(
@@ -122,7 +128,7 @@ def _shard_set(shard_set: ShardSet | None, rows: tuple[ShardRow, ...]) -> ShardS
             RangeStatus(first_shard_id=held.first_shard_id, last_shard_id=held.last_shard_id)
             for held in shard_set.ranges
         ),
-        ready=_connected(_of(shard_set, rows)),
+        ready=counted.connected,
     )
 
 

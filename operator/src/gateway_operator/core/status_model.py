@@ -30,6 +30,8 @@ class Phase(StrEnum):
     """It works in part; the condition Degraded says what does not."""
     FAILED = "Failed"
     """Discord refuses, no shard is connected, and a person has to act."""
+    SUSPENDED = "Suspended"
+    """A person has ended all pods by spec.suspend; they keep what they have."""
 
 
 class ConditionStatus(StrEnum):
@@ -165,7 +167,8 @@ class GatewayStatus(_Part):
     """`shards` is the number of the whole set, also where this gateway holds a part of it only.
 
     `ready_shards`, `guilds` and `phase` are the active set's; a reshard leaves them alone until the new set is it.
-    `dead_letters` counts events that the bot refused too often; somebody has to look at them.
+    `dead_letters` counts events that the bot refused too often; somebody has to look at them. `shard_rows` and `pods`
+    are empty in a summary.
     """
 
     name: str
@@ -179,7 +182,7 @@ class GatewayStatus(_Part):
     reshard: ReshardStatus | None = None
     session_start_limit: SessionStartLimitStatus | None
     recommended_shards: int | None
-    shard_rows: tuple[ShardRow, ...]
+    shard_rows: tuple[ShardRow, ...] = ()
     pods: tuple[PodRow, ...] = ()
     rollout: RolloutStatus | None = None
     dead_letters: int = 0

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from gateway_operator.model import DiscordGateway
 from shardpod.contract import Observed
 
+from .digest import digest
 from .refusals import explain_refusal
 from .world import InstanceSeen, Plan, World
 
@@ -26,6 +27,8 @@ def troubles(gateway: DiscordGateway, world: World, plan: Plan) -> tuple[Trouble
 
     What is wrong with the pending set's pods keeps a reshard waiting and nothing else: see `pending_troubles`.
     """
+    if plan.suspended:
+        return tuple(_unreadable_info(world))
     everyone = _wanted(world, plan, pending=False) | _wanted(world, plan, pending=True)
     active = _wanted(world, plan, pending=False)
     return (
@@ -61,12 +64,11 @@ def _failing_pods(instances: dict[str, InstanceSeen]) -> Iterator[Trouble]:
 def _refusals(heard: list[Observed], intents: int) -> Iterator[Trouble]:
     shards_by_code: dict[int | None, list[int]] = defaultdict(list)
     for pod in heard:
-        for shard in pod.shards:
-            if shard.state == "refused":
-                shards_by_code[shard.close_code].append(shard.shard_id)
+        for shard in digest(pod).refused:
+            shards_by_code[shard.close_code].append(shard.shard_id)
     for code, shards in shards_by_code.items():
         reason, message = explain_refusal(code, intents)
-        which = f"shard {shards[0]}" if len(shards) == 1 else f"{len(shards)} shards"
+        which = f"shard {shards[0]}" if len(shards) == 1 else f"{len(shards):,} shards"
         yield Trouble(reason, f"{message} ({which})", refused=True)
 
 
@@ -89,7 +91,7 @@ def _unreachable_bot(heard: list[Observed], url: str) -> Iterator[Trouble]:
     why = next((f" ({pod.sink.problem})" for pod in down if pod.sink is not None and pod.sink.problem), "")
     waiting = sum(pod.queue.events for pod in down)
     # The host alone: the rest of a user's URL may hold what is nobody else's business.
-    yield Trouble("BotUnreachable", f"the bot at {urlsplit(url).netloc} takes no events{why}; {waiting} wait for it")
+    yield Trouble("BotUnreachable", f"the bot at {urlsplit(url).netloc} takes no events{why}; {waiting:,} wait for it")
 
 
 def _unreadable_info(world: World) -> Iterator[Trouble]:

@@ -58,16 +58,18 @@ class InstanceSpec:
     """One instance of a pod: `mybot-e1-0-15.7`, of which there may be several while the pod is replaced.
 
     `number` comes from a counter that only goes up, so a higher one is younger, over all pods of the gateway.
-    `revision` tells which settings its process was started with, or is to be started with.
+    `revision` tells which settings its process was started with, or is to be started with. `given_name`: what it is
+    called where somebody else gives names, such as Kubernetes to its pods.
     """
 
     pod: PodSpec
     number: int
     revision: str
+    given_name: str | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.pod.name}.{self.number}"
+        return self.given_name or f"{self.pod.name}.{self.number}"
 
     def overlaps(self, pod: PodSpec) -> bool:
         mine, other = self.pod.range, pod.range
@@ -241,7 +243,8 @@ class Plan:
     `active` and `last_number` are what the operator has to remember before it acts on the rest. `remove`: instances
     that hold nothing any more, to be ended and forgotten. `reshard`, the counters and the two that follow are to be
     remembered as well. `waiting_for`: why the reshard that runs, or is wanted, does not go on at the moment, fit for
-    users. `givers` and `takers`: the instances concerned by the handover whose range is on its way.
+    users. `givers` and `takers`: the instances concerned by the handover whose range is on its way. `suspended`:
+    nothing is to be started, and the processes of those in `stop` are to be ended, while all that they have is kept.
     """
 
     active: ShardSet | None
@@ -259,3 +262,10 @@ class Plan:
     waiting_for: str | None = None
     givers: frozenset[str] = frozenset()
     takers: frozenset[str] = frozenset()
+    suspended: bool = False
+    stop: tuple[str, ...] = ()
+
+    @property
+    def to_run(self) -> tuple[InstanceSpec, ...]:
+        """The instances of which the process should run."""
+        return () if self.suspended else tuple(one.spec for one in self.instances)

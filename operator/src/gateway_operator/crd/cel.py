@@ -77,10 +77,12 @@ def _within_the_set(name: str) -> tuple[Rule, Rule]:
 def _longer(rule_of_durations: str, *names: str) -> str:
     """The rule, for durations that can be read; each of the others is told of at its own place.
 
-    All of them have defaults, which are filled in before a rule is tried.
+    All of them have defaults, which are filled in before a rule is tried, but for one case: when the definition itself
+    is applied, the API server tries the rules on the map's own default, which is empty.
     """
+    absent = (f"!has(self.{name})" for name in names)
     unreadable = (f"!self.{name}.matches('{_READABLE_DURATION}')" for name in names)
-    return " || ".join((*unreadable, rule_of_durations))
+    return " || ".join((*absent, *unreadable, rule_of_durations))
 
 
 _HISTORY = " + ".join(["duration(self.maxSkew)"] * 5 + ["duration(self.fenceTimeout)"] * 4)

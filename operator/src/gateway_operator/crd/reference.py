@@ -43,6 +43,10 @@ def _kind(field: Schema) -> str:
             kind = f"a list of at most {field['maxItems']}" + ("" if "properties" in item else f": {_kind(item)}")
         case {"type": "object", "properties": parts}:
             kind = f"a map with {' and '.join(f'`{part}`' for part in parts)}" if _is_one_value(field) else "a map"
+        case {"type": "object", "additionalProperties": values}:
+            kind = f"a map of at most {field['maxProperties']}: {_kind(values)}"
+        case {"type": "object"}:
+            kind = "a map, of Kubernetes' own kind"
         case {"type": "boolean"}:
             kind = "true or false"
         case {"type": "integer", "minimum": smallest, "maximum": largest}:

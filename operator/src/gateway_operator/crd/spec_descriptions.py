@@ -28,6 +28,22 @@ SPEC_DESCRIPTIONS = {
         "reshard": "When the number of shards changes by itself, and how a new set of shards takes over from the old "
         "one.",
         "delivery": "How events reach the bot.",
+        "paused": "Whether changes are held: no pod is replaced for new settings, no reshard begins, and none goes on "
+        "to another range. What keeps the bot connected goes on: pods that crash or are evicted are started again.",
+        "suspend": "Whether all pods are ended. Their sessions are closed so that they can be resumed, and all events "
+        "that wait are kept. Sessions resume if it is false again within about a minute and a half; later each shard "
+        "identifies anew, and what happened meanwhile is missed.",
+        "template": "What the pods are to have beside what the operator gives them, such as nodeSelector or resources. "
+        "Without Kubernetes it is not used.",
+    },
+    "Template": {
+        "metadata": "Labels and annotations of the pods.",
+        "spec": "Part of a PodSpec (kubectl explain pod.spec), merged as by kubectl patch: the pods' own container is "
+        "named shardpod. Its command, its probes' paths and the operator's variables cannot be changed.",
+    },
+    "TemplateMetadata": {
+        "labels": "Labels of the pods.",
+        "annotations": "Annotations of the pods, such as those that a sidecar's injector reads.",
     },
     "Presence": {
         "status": "The bot's status.",

@@ -4,9 +4,9 @@ STATUS_DESCRIPTIONS = {
     "GatewayStatus": {
         "phase": "One word for the whole. Pending: the number of shards is not known yet. Connecting: nothing but "
         "time is needed. Running: all is well. Degraded: it works in part. Failed: Discord refuses, and a person "
-        "has to act.",
-        "conditions": "Ready, Progressing, Resharding, Degraded and others, each with a reason for programs and a "
-        "message for people.",
+        "has to act. Suspended: spec.suspend has ended all pods.",
+        "conditions": "Ready, Progressing, Resharding, Degraded, Paused and IdentifyBudgetOK, each with a reason for "
+        "programs and a message for people.",
         "shards": "The number of shards of the whole set, also where this gateway holds a part of it.",
         "readyShards": "How many of the active set's shards are connected.",
         "guilds": "Guilds on the active set's shards.",
@@ -46,7 +46,7 @@ STATUS_DESCRIPTIONS = {
         "progress": "How far the phase is, in words.",
         "message": "All of it in a sentence.",
         "waitingFor": "Why it does not go on at the moment. Absent when it does.",
-        "paused": "Whether a person has paused it.",
+        "paused": "Whether a person has paused it, or the whole gateway.",
     },
     "SessionStartLimitStatus": {
         "total": "Identifies a day.",

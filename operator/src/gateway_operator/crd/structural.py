@@ -17,6 +17,9 @@ Descriptions = Mapping[str, Mapping[str, str]]
 """What each field means, by model and field."""
 
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
+_PRESERVED = "x-kubernetes-preserve-unknown-fields"
+"""Of what Kubernetes has a schema of its own for."""
+
 _KEPT = ("enum", "format", "minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems")
 _READ = {
     "type",
@@ -30,6 +33,10 @@ _READ = {
     "x-pattern",
     "x-zero-or-from",
     "x-model",
+    "propertyNames",
+    "patternProperties",
+    "maxProperties",
+    _PRESERVED,
 }
 _NOT_NEEDED = {"title", "description", "additionalProperties", "anyOf"}
 """Unknown fields are pruned by the API server, and told of, without a word in the schema."""
@@ -83,7 +90,7 @@ class _Writer:
         given = {name: self._flat(part) for name, part in node.get("properties", {}).items()}
         fields = {name: part for name, part in given.items() if "not" not in part}
         if not fields:
-            raise ValueError(f"{path}: a map without known fields")
+            return {_PRESERVED: True} if node.get(_PRESERVED) else self._texts(node, path)
         model = self._descriptions.get(node["x-model"], {})
         written: Schema = {}
         if node["x-model"] == "SecretRef":
@@ -96,6 +103,13 @@ class _Writer:
             for name, part in fields.items()
         }
         return written
+
+    def _texts(self, node: Schema, path: str) -> Schema:
+        """A map whose keys users choose. Rules for the keys cannot be told here: the models have them alone."""
+        match [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]:
+            case [dict() as values, *_] if "maxProperties" in node:
+                return {"maxProperties": node["maxProperties"], "additionalProperties": self.schema(values, path)}
+        raise ValueError(f"{path}: a map without known fields, or without a bound")
 
     def _flat(self, node: Schema) -> Schema:
         """`node` with its reference written out, and without the null that stands for an absent field."""

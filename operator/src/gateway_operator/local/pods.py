@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway_operator.core.world import InstanceSpec
+from gateway_operator.seams import InstanceHere
 
 from .backoff import RestartBackoff
 from .instance_record import InstanceRecord, recorded
@@ -20,20 +21,11 @@ TERMINATION_GRACE = 30.0
 """Seconds from SIGTERM to SIGKILL."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodProcess:
-    """One instance as the machine sees it. `problem`: why it does not run, or None.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodProcess(InstanceHere):
+    """One instance as this machine sees it."""
 
-    `started_at`: when the process that runs was started or taken over, on the monotonic clock. `scratch`: the shards
-    of which files are in its scratch directory.
-    """
-
-    spec: InstanceSpec
-    running: bool
-    pid: int | None
-    problem: str | None
-    started_at: float = 0.0
-    scratch: frozenset[int] = frozenset()
+    pid: int | None = None
 
 
 class LocalPods:

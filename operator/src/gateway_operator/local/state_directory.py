@@ -149,6 +149,9 @@ class StateDirectory:
     def remember_reshard(self, record: ReshardRecord) -> None:
         write_privately(self._reshard, _RESHARD.dump_json(record).decode())
 
+    async def flush(self) -> None:
+        """Everything is on disk as soon as it is to be remembered."""
+
     def forget(self) -> int:
         """Delete sessions, and events not delivered, so that the next start begins anew; how many files that were.
 

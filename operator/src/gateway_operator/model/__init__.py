@@ -1,6 +1,6 @@
 """The DiscordGateway resource as users write it, and what is wrong with one."""
 
-from .gateway import API_VERSION, KIND, MAX_SHARDS, Delivery, DiscordGateway, SecretRef, Spec
+from .gateway import API_VERSION, KIND, MAX_SHARDS, Delivery, DiscordGateway, SecretRef, Spec, Template
 from .intents import INTENTS, UnknownIntentError, intents_value, privileged_intents
 from .problems import ManifestError, Problem
 from .reading import load_manifest, parse_manifest
@@ -16,6 +16,7 @@ __all__ = [
     "Problem",
     "SecretRef",
     "Spec",
+    "Template",
     "UnknownIntentError",
     "intents_value",
     "load_manifest",

@@ -27,6 +27,7 @@ from .kinds import (
     Whole,
     duration,
 )
+from .pod_overlay import PodOverlay
 from .urls import HttpUrl, Link, WebSocketUrl
 
 API_VERSION = "discordgateway.dev/v1alpha1"
@@ -45,6 +46,25 @@ _LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
 _MetadataKey = Annotated[
     Text, Field(max_length=253 + 1 + 63, pattern=_QUALIFIED_NAME), Allowed("a name such as app.kubernetes.io/part-of")
+]
+
+_Labels = Annotated[
+    dict[
+        _MetadataKey,
+        Annotated[
+            Text,
+            Field(max_length=63, pattern=_LABEL_VALUE),
+            Allowed("text of at most 63 letters, digits, '-', '_' and '.' (numbers and true/false in quotes)"),
+        ],
+    ],
+    Field(max_length=64),
+]
+_Annotations = Annotated[
+    dict[
+        _MetadataKey,
+        Annotated[Text, Field(max_length=262144), Allowed("text (numbers and true/false in quotes)", secret=True)],
+    ],
+    Field(max_length=64),
 ]
 
 
@@ -73,24 +93,8 @@ class Metadata(_Part):
         Field(max_length=63, pattern=_DNS_LABEL),
         Allowed("at most 63 lower-case letters, digits and hyphens, no hyphen first or last"),
     ] = None
-    labels: Annotated[
-        dict[
-            _MetadataKey,
-            Annotated[
-                Text,
-                Field(max_length=63, pattern=_LABEL_VALUE),
-                Allowed("text of at most 63 letters, digits, '-', '_' and '.' (numbers and true/false in quotes)"),
-            ],
-        ],
-        Field(max_length=64),
-    ] = Field(default_factory=dict)
-    annotations: Annotated[
-        dict[
-            _MetadataKey,
-            Annotated[Text, Field(max_length=262144), Allowed("text (numbers and true/false in quotes)", secret=True)],
-        ],
-        Field(max_length=64),
-    ] = Field(default_factory=dict)
+    labels: _Labels = Field(default_factory=dict)
+    annotations: _Annotations = Field(default_factory=dict)
 
 
 class SecretRef(_Part):
@@ -235,6 +239,18 @@ class Delivery(_Part):
     suppress_unchanged_edits: NotYet = None
 
 
+class TemplateMetadata(_Part):
+    labels: _Labels = Field(default_factory=dict)
+    annotations: _Annotations = Field(default_factory=dict)
+
+
+class Template(_Part):
+    """Laid over the pods that the operator makes on Kubernetes. `spec` is part of a PodSpec: see pod_overlay.py."""
+
+    metadata: TemplateMetadata = TemplateMetadata()
+    spec: PodOverlay = Field(default_factory=dict)
+
+
 class Spec(_Part):
     token_secret_ref: SecretRef
     intents: Annotated[Items[Intent], Field(min_length=1, max_length=64)]
@@ -247,14 +263,19 @@ class Spec(_Part):
 
     commands: NotYet = None
     handlers: NotYet = None
-    template: NotYet = None
-    paused: NotYet = None
-    suspend: NotYet = None
+    template: Template | None = None
+    paused: Switch = False
+    suspend: Switch = False
 
     @property
     def intents_value(self) -> int:
         """All intents or'ed together, as Identify takes them."""
         return intents_value(self.intents)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether no pod is replaced for new settings, no reshard begins, and none goes on to another range."""
+        return self.paused or self.suspend
 
     @property
     def is_a_part(self) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from shardpod.contract import Windows
 
-from .gateway import Delivery, Events, Reshard, Spec
+from .gateway import Delivery, Events, Reshard, Spec, Template
+from .pod_overlay import protected
 from .problems import Problem
 
 
@@ -15,6 +16,7 @@ def broken_rules(spec: Spec) -> Iterator[Problem]:
     yield from _given_up_while_it_goes_on(spec.reshard)
     yield from _included_and_excluded(spec.delivery.events)
     yield from _shed_though_never_queued(spec.delivery)
+    yield from _changes_what_is_ours(spec.template)
 
 
 def _part_of_the_set(spec: Spec) -> Iterator[Problem]:
@@ -88,3 +90,8 @@ def _shed_though_never_queued(delivery: Delivery) -> Iterator[Problem]:
             yield Problem(
                 path, f"{event_type} is not among spec.delivery.events.include: add it there, or leave it out here"
             )
+
+
+def _changes_what_is_ours(template: Template | None) -> Iterator[Problem]:
+    if template is not None:
+        yield from protected(template.metadata.labels, template.metadata.annotations, template.spec)

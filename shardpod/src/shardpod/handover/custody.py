@@ -132,10 +132,12 @@ class Custody:
         if (taker := self.taker) is not None and taker.order.number == number:
             taker.rehearse(theirs, asked_at, now)
 
-    def activate(self, number: int, theirs: list[Seen], fenced_at: float, now: float) -> None:
+    def activate(
+        self, number: int, theirs: list[Seen], fenced_at: float, now: float, *, last_fence_at: float | None = None
+    ) -> None:
         """Begin to deliver: `theirs` is what all givers had received before their fences, the first at `fenced_at`."""
         if (taker := self.taker) is not None and taker.order.number == number:
-            taker.activate(theirs, fenced_at, now)
+            taker.activate(theirs, fenced_at, now, last_fence_at=last_fence_at)
             self._collect()
 
     def tail(self, number: int, wanted: Callable[[int], bool], now: float, *, go: bool) -> list[Seen] | None:
@@ -150,6 +152,10 @@ class Custody:
         """Seconds since this worker fenced the range, 0 if it has not."""
         part = self._part
         return now - part.fenced_at if isinstance(part, Giver) and part.order.go else 0.0
+
+    @property
+    def has_fence(self) -> bool:
+        return isinstance(self._part, Giver) and self._part.order.go
 
     def session_lost(self, shard_id: int, now: float) -> None:
         """A session ended and cannot be resumed: what it misses until the next one begins never comes here."""

@@ -142,7 +142,7 @@ class Taker(Part):
         """Whether there is a lease, and time enough left that its answer is still good (X from its asking)."""
         return self.state is TakerState.WAITING and now < self._lease_until - self._windows.fence_timeout
 
-    def activate(self, theirs: list[Seen], fenced_at: float, now: float) -> None:
+    def activate(self, theirs: list[Seen], fenced_at: float, now: float, *, last_fence_at: float | None = None) -> None:
         """Deliver what the giver had not, and everything from now on.
 
         `theirs` is what it received before its fence, which was at `fenced_at` on our clock. If that is so long ago
@@ -154,6 +154,10 @@ class Taker(Part):
         mine = self._history.kept(now, self._covers)
         if self._history.payloads_since > fenced_at - self._windows.max_skew:
             self.state, self.reason = TakerState.LOST, "the fence was too long ago: what came since is not remembered"
+            return
+        if last_fence_at is not None and last_fence_at - fenced_at > self._windows.fence_spread:
+            # The tail of the last does not reach back to where the others' matter: what it delivered there is not told.
+            self.state, self.reason = TakerState.LOST, "the other set's fences were too far apart"
             return
         unmatched = None if self.order.blind else rehearse(mine, theirs, fenced_at, self._windows)
         if unmatched is not None:

@@ -1,12 +1,15 @@
 """The pod's end of the control channel: dials the operator, reports, asks for permits, and never gives up.
 
 The operator may be away for any time: the pod goes on delivering and resuming, only identifies wait.
+
+It dials in rounds: every replica behind every address, one after the other without a pause, until one leads. Then comes
+a pause, longer after a round that found none.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable
-from itertools import count, cycle
+from itertools import count
 from random import Random
 
 import structlog
@@ -28,6 +31,7 @@ from shardpod.contract import (
 from shardpod.worker import Granted, Wait
 from shardpod.worker.shard_runner import CONNECT_AHEAD
 
+from .control_addresses import Replica, Resolve, replicas_of
 from .supervision import keep_running
 
 _REPORT_INTERVAL = 1.0
@@ -35,7 +39,14 @@ _REPORT_INTERVAL = 1.0
 _HURRIED_REPORT_DELAY = 0.1
 """Seconds in which changes are gathered into one report."""
 _REDIAL_DELAY = (0.2, 1.0)
-"""Random seconds before dialling the next address: many pods do not come back in step."""
+"""Random seconds between two rounds: many pods do not come back in step."""
+_REDIAL_GROWTH, _LONGEST_REDIAL = 0.1, 3.0
+"""By so much of itself the pause grows with each round that found no leader, and to so many times at most: another
+operator leads a quarter of a minute after the one before died, and is not to find all pods at its door meanwhile."""
+_OPEN_TIMEOUT = 3.0
+"""Seconds for a replica to answer, also the closing: a name server tells of a machine that died for a while yet."""
+_STEADY = 1.0
+"""Seconds after which a connection without an assignment counts as one to the leader: who does not lead says so."""
 _ANSWER_TIMEOUT = 5.0
 """Seconds after which a permit request counts as unanswered."""
 _AWAY_RETRY = 1.0
@@ -58,10 +69,12 @@ class ControlClient:
         observe: Callable[[], Observed],
         on_assignment: Callable[[Assignment], None],
         random: Random,
+        resolve: Resolve = replicas_of,
     ) -> None:
         self.connected = False
         self.assigned = False
-        self._addresses = cycle(addresses)
+        self._addresses = addresses
+        self._resolve = resolve
         self._headers = {"Authorization": f"Bearer {secret}"}
         self._observe = observe
         self._on_assignment = on_assignment
@@ -79,21 +92,50 @@ class ControlClient:
         self._hurry.set()
 
     async def run(self) -> None:
-        """Keep a connection to whichever address leads, until cancelled."""
-        was_away = False
+        """Keep a connection to whichever replica leads, until cancelled."""
+        fruitless = 0
+        while True:
+            if (problem := await self._round()) is None:
+                fruitless = 0
+            else:
+                if fruitless == 0:
+                    logger.warning("the operator cannot be reached, trying on", problem=problem)
+                fruitless += 1
+            longer = min(1 + _REDIAL_GROWTH * fruitless, _LONGEST_REDIAL)
+            await asyncio.sleep(self._random.uniform(*_REDIAL_DELAY) * longer)
+
+    async def _round(self) -> str | None:
+        """Try every replica until one has led, and its connection is over: None. Else what was wrong with the last."""
+        problem = "no address is known"
         for address in self._addresses:
             try:
-                async with self._dial(address) as connection:
-                    self._connection, self.connected, was_away = connection, True, False
-                    logger.debug("connected to the operator", address=address)
-                    await self._talk(connection)
-            except (OSError, TimeoutError, WebSocketException) as error:
-                if not was_away:
-                    logger.warning("the operator cannot be reached, trying on", problem=str(error) or repr(error))
-                was_away = True
-            finally:
-                self._disconnected()
-            await asyncio.sleep(self._random.uniform(*_REDIAL_DELAY))
+                replicas = await self._resolve(address)
+            except (OSError, ValueError) as error:
+                problem = f"{address}: {str(error) or repr(error)}"
+                continue
+            for replica in replicas:
+                failed = await self._try(replica)
+                if failed is None:
+                    return None
+                problem = failed
+        return problem
+
+    async def _try(self, replica: Replica) -> str | None:
+        """Talk to a replica until the connection ends. None if it led, else why there is nothing to be had from it."""
+        loop = asyncio.get_running_loop()
+        problem, led, since = "it closed the connection", False, loop.time()
+        try:
+            async with self._dial(replica) as connection:
+                self._connection, self.connected, since = connection, True, loop.time()
+                logger.debug("connected to the operator", address=replica.url, host=replica.host)
+                if not await self._talk(connection):
+                    return "none of its replicas leads"
+        except (OSError, TimeoutError, WebSocketException) as error:
+            problem = str(error) or repr(error)
+        finally:
+            led = self.assigned or (self.connected and loop.time() - since >= _STEADY)
+            self._disconnected()
+        return None if led else problem
 
     async def report_now(self) -> None:
         """Send a last report, if there is anybody to hear it."""
@@ -149,25 +191,36 @@ class ControlClient:
 
     # Inside one connection.
 
-    def _dial(self, address: str) -> connect:
-        if address.startswith("unix:"):
+    def _dial(self, replica: Replica) -> connect:
+        if replica.host is None:
             return unix_connect(
-                address.removeprefix("unix:"), "ws://operator/", additional_headers=self._headers, compression=None
+                replica.url.removeprefix("unix:"), "ws://operator/", additional_headers=self._headers, compression=None
             )
-        # No proxy of the environment: those are for the way out, and the channel carries a secret inside the cluster.
-        return connect(address, additional_headers=self._headers, compression=None, proxy=None)
+        return connect(
+            replica.url,
+            host=replica.host,
+            port=replica.port,
+            additional_headers=self._headers,
+            compression=None,
+            open_timeout=_OPEN_TIMEOUT,
+            close_timeout=_OPEN_TIMEOUT,
+            # None of the environment: those are for the way out, and the channel carries a secret inside the cluster.
+            proxy=None,
+        )
 
-    async def _talk(self, connection: ClientConnection) -> None:
+    async def _talk(self, connection: ClientConnection) -> bool:
+        """Until the connection ends; false if the other side does not lead."""
         reporting = asyncio.create_task(
             keep_running("reporting to the operator", lambda: self._report_forever(connection))
         )
         try:
             async for message in connection:
                 if not self._received(message):
-                    return
+                    return False
         finally:
             reporting.cancel()
             await asyncio.gather(reporting, return_exceptions=True)
+        return True
 
     async def _report_forever(self, connection: ClientConnection) -> None:
         with contextlib.suppress(WebSocketException):

@@ -26,6 +26,10 @@ _DRAIN_SECONDS = 10.0
 _SAVING_SECONDS = 5.0
 """What is kept of the grace for closing and writing to disk."""
 
+_AWAY_SHARE = 1 / 6
+"""Of the time that a pod waits for a successor: so much without an operator. On Kubernetes that is 27 s, longer than it
+takes until another replica leads; on one machine 2.5 s, as none may come."""
+
 _LIVE = ("live", "settled", "expired")
 
 logger = structlog.get_logger("pod")
@@ -94,9 +98,24 @@ class Pod:
             async with asyncio.timeout(patience):
                 while self._has_something_to_give() and self._may_have_successor():
                     self._changed.clear()
-                    await self._changed.wait()
+                    if self._control.connected:
+                        await self._changed.wait()
+                    elif not await self._hears_of_operator(patience * _AWAY_SHARE):
+                        return
         except TimeoutError:
             logger.warning("no successor took the shards in time, they are closed resumably")
+
+    async def _hears_of_operator(self, within: float) -> bool:
+        """Another leader comes, if there is one: meanwhile the transfers that are under way go on."""
+        try:
+            async with asyncio.timeout(within):
+                while self._has_something_to_give() and not self._control.assigned:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            logger.warning("no operator is there who could name a successor, the shards are closed resumably")
+            return False
+        return True
 
     def _has_something_to_give(self) -> bool:
         """Also while a worker is being started again: its shards' sessions are on disk, and will be back."""
@@ -107,7 +126,7 @@ class Pod:
         )
 
     def _may_have_successor(self) -> bool:
-        return self._control.connected and self._assignment is not None and self._assignment.role != "ending"
+        return self._assignment is not None and self._assignment.role != "ending"
 
     def _assigned(self, assignment: Assignment) -> None:
         before, self._assignment = self._assignment, assignment

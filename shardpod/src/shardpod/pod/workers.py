@@ -179,7 +179,8 @@ def _joined(parts: Sequence[TailPart]) -> TailPart:
         b"".join(part.tail.ages for part in parts),
         b"".join(part.tail.keys for part in parts),
     )
-    return TailPart(tail, max(part.fence_age for part in parts))
+    last = min((part.last_fence_age for part in parts if part.last_fence_age is not None), default=None)
+    return TailPart(tail, max(part.fence_age for part in parts), last)
 
 
 async def _ask(process: WorkerProcess, request: Transfer) -> TransferAnswer:

@@ -164,7 +164,8 @@ class Handing:
         if seen is None:
             report = self.custody.report()
             return Busy("the handover is not known here yet" if report is None else report.reason or report.state)
-        return TailPart(pack(seen, now), self.custody.fence_age(now))
+        age = self.custody.fence_age(now)
+        return TailPart(pack(seen, now), age, age if self.custody.has_fence else None)
 
     @property
     def open(self) -> bool:
@@ -310,7 +311,9 @@ class Handing:
         in_time = now - asked_at <= custody.orders.windows.fence_timeout
         if parts is not None and in_time and custody is self.custody:
             fenced_at = now - max((part.fence_age for part in parts), default=0.0)
-            custody.activate(number, _unpacked(parts, now), fenced_at, now)
+            last = min((part.last_fence_age for part in parts if part.last_fence_age is not None), default=None)
+            last_fence_at = None if last is None else now - last
+            custody.activate(number, _unpacked(parts, now), fenced_at, now, last_fence_at=last_fence_at)
             self._carry_out()  # before the next look: what is kept must be in the queue by then
             self._look()
 

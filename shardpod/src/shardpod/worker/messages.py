@@ -260,11 +260,12 @@ class Letters(Message):
 class TailPart(Message):
     """A tail as it travels (shardpod.handover.Tail): ages are counted from the moment of the answer.
 
-    `fence_age`: seconds since the fence, if there is one.
+    `fence_age`: seconds since the fence, if there is one. `last_fence_age`: since the last one of several workers'.
     """
 
     tail: Tail
     fence_age: float = 0.0
+    last_fence_age: float | None = None
 
 
 class Failed(Message):

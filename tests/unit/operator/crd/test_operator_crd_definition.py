@@ -96,7 +96,7 @@ def test_fields_that_do_not_work_yet_are_left_out(schema):
     """So that they are refused, and not stored with nobody to carry them out."""
     paths = {path for path, _ in fields_of(schema)}
 
-    assert not paths & {".spec.commands", ".spec.handlers", ".spec.template", ".spec.delivery.sink.nats"}
+    assert not paths & {".spec.commands", ".spec.handlers", ".spec.delivery.sink.nats"}
     assert ".spec.delivery.sink.http" in paths
 
 

@@ -37,7 +37,7 @@ KNOWN = {
     "type", "description", "properties", "required", "items", "default", "enum", "format", "pattern", "anyOf",
     "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
     "x-kubernetes-int-or-string", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
-    "x-kubernetes-validations",
+    "x-kubernetes-validations", "x-kubernetes-preserve-unknown-fields", "additionalProperties", "maxProperties",
 }  # fmt: skip
 
 
@@ -72,11 +72,17 @@ def faults(schema: dict[str, Any], path: str = "") -> list[str]:
         found += faults(part, f"{path}.{name}")
     if "items" in schema:
         found += faults(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        if "properties" in schema:
+            found.append(f"{path}: has both properties and additionalProperties")
+        found += faults(schema["additionalProperties"], f"{path}.*")
     return found
 
 
 def _bounds(schema: dict[str, Any], path: str) -> list[str]:
     bound = {"string": "maxLength", "array": "maxItems"}.get(schema.get("type", ""))
+    if "additionalProperties" in schema:
+        bound = "maxProperties"
     if schema.get("x-kubernetes-int-or-string"):
         bound = "maxLength"
     told_apart = "enum" in schema or schema.get("format") == "date-time"
@@ -200,5 +206,5 @@ def test_a_kind_of_schema_without_a_translation_is_an_error():
 
     with pytest.raises(ValueError, match="no structural schema for the choice"):
         structural(Strange, {}, "spec")
-    with pytest.raises(ValueError, match=r"spec\.labels: a map without known fields"):
+    with pytest.raises(ValueError, match=r"spec\.labels: a map without known fields, or without a bound"):
         structural(Named, {}, "spec")

@@ -27,6 +27,7 @@ from gateway_operator.core.world import (
 from gateway_operator.model import DiscordGateway, load_manifest
 from shardpod.contract import (
     Assignment,
+    Checkpoint,
     HandoverObserved,
     Observed,
     QueueObserved,
@@ -68,6 +69,7 @@ class Pod:
     running: bool = True
     connected: bool = True
     obedient: bool = True
+    stopping: bool = False
     told: Assignment | None = None
     state: str | None = None
     says: dict[str, Any] = field(default_factory=dict)
@@ -111,6 +113,7 @@ class Pod:
             running=self.running,
             connected=self.running and self.connected,
             observed=self._observed() if self.told is not None else None,
+            stopping=self.running and self.stopping,
             scratch=frozenset(self.spec.pod.shards) if self.told is not None and not self._given() else frozenset(),
             told=self.told.role if self.told is not None else None,
         )
@@ -155,6 +158,7 @@ class Fleet:
 
     def __init__(self, shards: int = 4, **spec: Any) -> None:
         self.spec = spec
+        self.shards = shards
         self.gateway = manifest(shards=shards, **spec)
         self.info: GatewayInfo | None = GatewayInfo("wss://gateway.example/", shards, 1000, 1000, LONG, 16, 0.0)
         self.remaining = 1000
@@ -168,6 +172,7 @@ class Fleet:
         self.pods: dict[str, Pod] = {}
         self.planned = Plan(active=None)
         self.born_with: dict[str, Any] = {}
+        self.checkpoints: dict[tuple[int, int], Checkpoint] = {}
         self.phases: list[ReshardPhase | None] = []
         self.committed: list[tuple[int, int]] = []
         self.settle_down()
@@ -175,7 +180,13 @@ class Fleet:
     # What tests ask for.
 
     def reshard_to(self, shards: int) -> None:
-        self.gateway = manifest(shards=shards, **self.spec)
+        self.change(shards=shards)
+
+    def change(self, **spec: Any) -> None:
+        """The manifest is changed in these fields."""
+        self.shards = spec.pop("shards", self.shards)
+        self.spec = {**self.spec, **spec}
+        self.gateway = manifest(shards=self.shards, **self.spec)
 
     def follow_discord(self) -> None:
         """The manifest names no number any more."""
@@ -225,6 +236,7 @@ class Fleet:
             info=self.info,
             active=self.active,
             instances={name: pod.seen() for name, pod in self.pods.items()},
+            checkpoints=self.checkpoints,
             restarts=self.restarts,
             last_number=self.last_number,
             last_epoch=self.record.last_epoch,
@@ -255,13 +267,15 @@ class Fleet:
             planned.reshard, planned.request, planned.last_epoch, planned.last_handover, planned.aborted
         )
         self._follow(planned)
-        for one in planned.instances:
-            if (pod := self.pods.get(one.spec.name)) is None:
-                pod = self.pods[one.spec.name] = Pod(one.spec)
-                pod.shards = {shard: self.born_with for shard in one.spec.pod.shards if self.born_with}
-            pod.spec = one.spec
+        for spec in planned.to_run:
+            if (pod := self.pods.get(spec.name)) is None:
+                pod = self.pods[spec.name] = Pod(spec)
+                pod.shards = {shard: self.born_with for shard in spec.pod.shards if self.born_with}
+            pod.spec = spec
             if not pod.running:
                 pod.restart()
+        for name in planned.stop:
+            self.pods[name].running = False
         for name in planned.remove:
             self.pods.pop(name, None)
         return planned

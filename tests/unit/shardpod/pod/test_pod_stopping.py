@@ -79,16 +79,32 @@ async def test_a_pod_that_holds_nothing_ends_at_once(start, until):
     assert running.operator.last["stopping"]
 
 
-async def test_a_pod_without_an_operator_ends_at_once(holding, until):
-    running = await holding()
+async def test_a_pod_without_an_operator_waits_a_little_for_another_one_and_ends_long_before_its_grace(holding, until):
+    running = await holding(grace=30)
     running.listening.close()
     await running.listening.wait_closed()
     await until(lambda: not running.pod._control.connected)
     with structlog.testing.capture_logs() as logs:
         running.pod.stop()
-        assert await ended(running) < AT_ONCE
+        took = await ended(running)
 
-    assert warned(logs) == []
+    patience = running.pod._config.termination_grace - 15
+    assert patience / 6 <= took < patience / 6 + AT_ONCE
+    assert warned(logs) == ["no operator is there who could name a successor, the shards are closed resumably"]
+
+
+async def test_a_stopping_pod_whose_operator_is_followed_by_another_waits_for_its_successor(holding, until):
+    running = await holding()
+    running.pod.stop()
+    await until(lambda: waits(running))
+    for connection in list(running.listening.connections):
+        await connection.close()
+    await until(lambda: not running.pod._control.connected)
+    await until(lambda: running.pod._control.connected)
+    running.operator.reports.clear()
+    await until(lambda: running.operator.reports)
+
+    assert waits(running)
 
 
 @pytest.mark.parametrize("already_waiting", [False, True])

@@ -54,7 +54,7 @@ class Operator:
 class Pod:
     """A control client with what a pod would give it."""
 
-    def __init__(self, *addresses, secret=SECRET):
+    def __init__(self, *addresses, secret=SECRET, **options):
         self.assignments = []
         self.reports = 0
         self.client = ControlClient(
@@ -63,6 +63,7 @@ class Pod:
             observe=self.observe,
             on_assignment=self.assignments.append,
             random=Random(1),
+            **options,
         )
 
     def observe(self):

@@ -1,0 +1,53 @@
+"""The objects beside a gateway's Deployments: its control secret, its disruption budget, its network policy."""
+
+import base64
+import secrets
+
+from gateway_operator.core.world import ShardSet
+
+from .api import DISRUPTION_BUDGET, NETWORK_POLICY, SECRET, ApiError, Kind, KubeApi, Object
+from .disruption_budget import disruption_budget
+from .names import CONTROL_SECRET_KEY, Owner, control_secret_name, policy_name
+from .network_policy import network_policy
+
+SECRET_BYTES = 32
+
+
+async def control_secret(api: KubeApi, owner: Owner) -> str:
+    """The secret by which pods and operator know each other: made once, so that pods can dial every next operator."""
+    name = control_secret_name(owner.name)
+    found = await api.get(SECRET, owner.namespace, name)
+    if found is None:
+        value = secrets.token_urlsafe(SECRET_BYTES)
+        data = {CONTROL_SECRET_KEY: base64.b64encode(value.encode()).decode()}
+        wanted: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": owner.metadata(name), "data": data}
+        try:
+            found = await api.create(SECRET, wanted)
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            found = await api.get(SECRET, owner.namespace, name) or wanted
+    return base64.b64decode(found["data"][CONTROL_SECRET_KEY]).decode()
+
+
+class Companions:
+    """Keeps them as the active shard set wants them; asks nothing of the API while that stays the same."""
+
+    def __init__(self, api: KubeApi, owner: Owner, *, operator_namespace: str) -> None:
+        self._api = api
+        self._owner = owner
+        self._operator_namespace = operator_namespace
+        self._applied: dict[str, Object | None] = {}
+
+    async def follow(self, active: ShardSet | None) -> None:
+        await self._settle(NETWORK_POLICY, network_policy(self._owner, operator_namespace=self._operator_namespace))
+        await self._settle(DISRUPTION_BUDGET, None if active is None else disruption_budget(self._owner, active))
+
+    async def _settle(self, kind: Kind, wanted: Object | None) -> None:
+        if kind.name in self._applied and self._applied[kind.name] == wanted:
+            return
+        if wanted is None:
+            await self._api.delete(kind, self._owner.namespace, policy_name(self._owner.name))
+        else:
+            await self._api.apply(kind, wanted)
+        self._applied[kind.name] = wanted

@@ -1,0 +1,73 @@
+"""What can happen to nodes, processes and the API server; possible only on the cluster that the harness made itself."""
+
+import os
+import signal
+
+from . import network
+from .control_plane import API_SERVER, NODE_GRACE_PERIOD_S
+from .own_cluster import OwnCluster
+
+NOT_READY_WITHIN_S = 3.0 * NODE_GRACE_PERIOD_S
+READY_WITHIN_S = 90.0
+
+
+class Faults:
+    def __init__(self, cluster: OwnCluster) -> None:
+        self._cluster = cluster
+        self._crashed: set[str] = set()
+        self._cut: set[str] = set()
+
+    def crash(self, node: str) -> None:
+        """As by power failure: containerd, kubelet and every process of its pods are gone at once."""
+        self._cluster.machines[node].crash()
+        self._crashed.add(node)
+
+    def start_node(self, node: str) -> None:
+        """The crashed node comes back, with the disk that it had."""
+        machine = self._cluster.machines[node]
+        machine.start_runtime()
+        machine.start_kubelet()
+        self._crashed.discard(node)
+
+    def partition(self, node: str) -> None:
+        """Cuts its cable: no packet in or out, while all of its processes run on."""
+        network.cut(self._cluster.machines[node].number)
+        self._cut.add(node)
+
+    def heal(self, node: str) -> None:
+        network.mend(self._cluster.machines[node].number)
+        self._cut.discard(node)
+
+    def api_server_down(self) -> None:
+        """By kill -9. What nodes and pods already know, they go on with."""
+        self._cluster.daemons.kill(API_SERVER)
+
+    def api_server_up(self) -> None:
+        """Returns once it is ready."""
+        self._cluster.daemons.start_again(API_SERVER)
+        self._cluster.control_plane.wait_until_ready()
+
+    def kill_pod_process(self, pod: str, namespace: str, container: str | None = None) -> None:
+        """kill -9 of a container's first process: the named container's, or the pod's first. Its node restarts it."""
+        found = self._cluster.get("pod", pod, namespace=namespace)
+        if not found:
+            raise LookupError(f"there is no pod {pod} in {namespace}")
+        statuses = found["status"].get("containerStatuses", [])
+        for status in statuses:
+            if container in (None, status["name"]) and "running" in status["state"]:
+                identifier = status["containerID"].removeprefix("containerd://")
+                machine = self._cluster.machines[found["spec"]["nodeName"]]
+                os.kill(machine.container_process(identifier), signal.SIGKILL)
+                return
+        raise LookupError(f"no container of pod {pod} runs: {statuses}")
+
+    def undo(self) -> None:
+        """The cluster as it was, all nodes Ready: for the next test."""
+        if not self._cluster.daemons.alive(API_SERVER):
+            self.api_server_up()
+        for node in sorted(self._cut):
+            self.heal(node)
+        for node in sorted(self._crashed):
+            self.start_node(node)
+        for node in self._cluster.machines:
+            self._cluster.wait_for_node(node, ready=True, within_s=READY_WITHIN_S)
