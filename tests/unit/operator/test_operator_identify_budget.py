@@ -57,7 +57,7 @@ def test_the_reserve_is_never_touched():
 
     assert answer == Wait(
         LONGEST_RETRY,
-        "the identify budget is used up: 100 of 1000 are left and 100 are kept back (spec.reshard.identifyReserve); "
+        "the identify budget is used up: 100 of 1,000 are left and 100 are kept back (spec.reshard.identifyReserve); "
         "Discord refills it in 23 h 59 min",
     )
     assert not made.view(OPEN).budget_left

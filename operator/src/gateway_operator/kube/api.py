@@ -49,11 +49,15 @@ LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 
 class ApiError(OSError):
-    """The API server cannot be reached, or refuses; `status` is its HTTP status, 0 without an answer."""
+    """The API server cannot be reached, or refuses; `status` is its HTTP status, 0 without an answer.
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    `said`: what it answered in words, without what it was asked.
+    """
+
+    def __init__(self, message: str, status: int = 0, said: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.said = said or message
 
     @property
     def conflict(self) -> bool:
@@ -144,7 +148,8 @@ class KubeApi:
             raise ApiError(f"the Kubernetes API cannot be reached: {str(error) or type(error).__name__}") from error
         text = _text(response)
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise ApiError(f"{method} {path}: {_why(text) or response.reason}", response.status)
+            said = str(_why(text) or response.reason)
+            raise ApiError(f"{method} {path}: {said}", response.status, said)
         answer: Object = json.loads(text) if text else {}
         return answer
 

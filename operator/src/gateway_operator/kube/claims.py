@@ -10,18 +10,17 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`created`: when the resource was made, which decides who was first. `token` is a digest."""
+    """`token` is a digest."""
 
-    created: str
     token: str
     shards: int | None
     first_shard_id: int
     last_shard_id: int | None
 
     @classmethod
-    def of(cls, spec: Spec, *, created: str, token: str) -> "Claim":
+    def of(cls, spec: Spec, *, token: str) -> "Claim":
         sharding = spec.sharding
-        return cls(created, token, spec.shards, sharding.first_shard_id or 0, sharding.last_shard_id)
+        return cls(token, spec.shards, sharding.first_shard_id or 0, sharding.last_shard_id)
 
     def excludes(self, other: "Claim") -> bool:
         """Whether the two cannot both run: unless they hold disjoint parts of one set."""
@@ -44,10 +43,9 @@ class Claims:
         self._claims: dict[Key, Claim] = {}
 
     def make(self, key: Key, claim: Claim) -> Key | None:
-        """Claim it; the gateway that was first instead, if there is one."""
-        mine = (claim.created, key)
+        """Claim it; the gateway that was first instead, if there is one: it runs, however young it is."""
         for other, its in self._claims.items():
-            if other != key and claim.excludes(its) and (its.created, other) < mine:
+            if other != key and claim.excludes(its):
                 return other
         self._claims[key] = claim
         return None

@@ -6,6 +6,8 @@ one before it can store nothing any more, and so does nothing any more.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -18,7 +20,7 @@ from shardpod.contract import Checkpoint
 
 from .api import CONFIG_MAP, SECRET, ApiError, KubeApi, Object
 from .checkpoint_secrets import by_range, checkpoint_secret, read_checkpoints
-from .names import Owner, checkpoints_name, state_name
+from .names import Owner, checkpoints_name, is_of_another, state_name
 from .state import GatewayState, state_format, state_from_status
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -55,19 +57,35 @@ class KubeMemory:
 
     @classmethod
     async def taken_up(
-        cls, api: KubeApi, owner: Owner, status: Mapping[str, Any], *, clock: Callable[[], float]
+        cls,
+        api: KubeApi,
+        owner: Owner,
+        status: Mapping[str, Any],
+        *,
+        clock: Callable[[], float],
+        calendar: Callable[[], datetime],
     ) -> "KubeMemory":
         """That of the resource `owner`, under a new term, which is stored already. Raises ApiError, StateUnreadable.
 
         `status` is the resource's: it tells the most needed, should the ConfigMap be lost.
         """
         found = await api.get(CONFIG_MAP, owner.namespace, state_name(owner.name))
-        state = state_from_status(status) if found is None else _read(found)
-        state = replace(state, term=state.term + 1)
         if found is None:
-            stored = await api.create(CONFIG_MAP, _config_map(owner, state))
+            state = state_from_status(status)
+            # Pods heed no lower term than they have heard, and nobody knows that one any more: no count gets so high.
+            state = replace(state, term=int(calendar().timestamp())) if state.active is not None else state
         else:
-            stored = await api.replace(CONFIG_MAP, found | {"data": _data(state)})
+            state = _read(found)
+            if is_of_another(owner, found):
+                # Of an earlier resource of this name: it is none of ours, and about to be collected.
+                state = GatewayState(term=state.term)
+        state = replace(state, term=state.term + 1)
+        wanted = _config_map(owner, state)
+        if found is None:
+            stored = await api.create(CONFIG_MAP, wanted)
+        else:
+            metadata = found["metadata"] | {"ownerReferences": wanted["metadata"]["ownerReferences"]}
+            stored = await api.replace(CONFIG_MAP, wanted | {"metadata": metadata})
         memory = cls(api, owner, state, stored, clock)
         await memory._read_sessions()
         return memory
@@ -122,14 +140,21 @@ class KubeMemory:
         try:
             self._stored = await self._api.replace(CONFIG_MAP, self._stored | {"data": _data(self.state)})
         except ApiError as error:
-            if not error.conflict:
+            if not error.conflict and error.status != HTTPStatus.NOT_FOUND:
                 raise
             await self._write_over_foreign_change()
 
     async def _write_over_foreign_change(self) -> None:
-        """Somebody may have put a label on it; but what another operator has stored is the truth from then on."""
+        """Only a higher term is that of another operator.
+
+        All else may be: a label that a person has put on it, or an edit, which is to be made while no operator has it;
+        a write of our own, of which the answer was lost.
+        """
         found = await self._api.get(CONFIG_MAP, self._owner.namespace, state_name(self._owner.name))
-        if found is None or found.get("data") != self._stored.get("data"):
+        if found is None:
+            self._stored = await self._api.create(CONFIG_MAP, _config_map(self._owner, self.state))
+            return
+        if _term(found) > self.state.term:
             raise DeposedError("another operator has taken this gateway up")
         self._stored = await self._api.replace(CONFIG_MAP, found | {"data": _data(self.state)})
 
@@ -197,6 +222,14 @@ def _config_map(owner: Owner, state: GatewayState) -> Object:
         "metadata": owner.metadata(state_name(owner.name)),
         "data": _data(state),
     }
+
+
+def _term(config_map: Object) -> int:
+    """0: it cannot be read, so no operator has written it."""
+    try:
+        return _read(config_map).term
+    except StateUnreadableError:
+        return 0
 
 
 def _read(config_map: Object) -> GatewayState:

@@ -130,6 +130,12 @@ def is_owned_by(owner: Owner, body: Mapping[str, Any]) -> bool:
     return any(one.get("uid") == owner.uid and one.get("controller") for one in references)
 
 
+def is_of_another(owner: Owner, body: Mapping[str, Any]) -> bool:
+    """Whether it is somebody else's, such as an earlier resource's of the same name. What nobody owns is not."""
+    references = _map(body, "metadata").get("ownerReferences") or ()
+    return any(one.get("controller") for one in references) and not is_owned_by(owner, body)
+
+
 def read_deployment(body: Mapping[str, Any]) -> Child | None:
     """A Deployment of ours; its `number` is the wanted one. None: somebody else's."""
     child = _read(body, WANTED_NUMBER)

@@ -6,13 +6,14 @@ by a watch is seen then.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 import structlog
 
 from gateway_operator.core.world import InstanceSpec
 from gateway_operator.seams import InstanceHere
 
-from .api import DEPLOYMENT, POD, KubeApi, Object
+from .api import DEPLOYMENT, POD, ApiError, KubeApi, Object
 from .instances import Gathered, gather, here
 from .names import NUMBER, WANTED_NUMBER, pod_selector
 from .steps import Apply, Await, leaves_nothing, step_for
@@ -46,6 +47,7 @@ class KubePods:
         self._clock = clock
         self._here = Gathered({}, {}, highest)
         self._list_at = 0.0
+        self._listed = False
         self._started_at: dict[tuple[str, int], float] = {}
         self._applied: set[str] = set()
         self._removed: set[str] = set()
@@ -70,7 +72,7 @@ class KubePods:
 
     async def apply(self, spec: InstanceSpec) -> None:
         """See that the instance runs, or comes."""
-        self._applied.add(spec.name)
+        self._applied.add(spec.pod.name)
         there = self._here.ranges.get(spec.pod.name)
         match step_for(spec, there):
             case Apply():
@@ -107,14 +109,24 @@ class KubePods:
         )
         gathered = gather(deployments, pods, highest=self._here.highest)
         for name, number in gathered.to_number.items():
-            note = {"metadata": {"annotations": {NUMBER: str(number)}}}
-            await self._api.patch(POD, self._namespace, name, note)
-            logger.info("pod seen", instance=name, number=number)
+            await self._note_number(name, number)
         self._note_starts(gathered, now)
         self._here = gathered
 
+    async def _note_number(self, name: str, number: int) -> None:
+        note = {"metadata": {"annotations": {NUMBER: str(number)}}}
+        try:
+            await self._api.patch(POD, self._namespace, name, note)
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            self.note_change()  # it is gone since it was listed
+        else:
+            logger.info("pod seen", instance=name, number=number)
+
     def _note_starts(self, gathered: Gathered, now: float) -> None:
-        """When each container was seen to have been started again; one that was there before has always been."""
+        """When each container was seen first; one that was there before this operator has always been."""
         known = {(one.uid, one.restarts): one for group in gathered.ranges.values() for one in group.instances}
-        before = {uid for uid, _ in self._started_at}
-        self._started_at = {key: self._started_at.get(key, now if key[0] in before else 0.0) for key in known}
+        first_seen = now if self._listed else 0.0
+        self._started_at = {key: self._started_at.get(key, first_seen) for key in known}
+        self._listed = True

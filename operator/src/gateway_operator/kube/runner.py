@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
@@ -34,7 +35,7 @@ RECONNECTING = 10.0
 """Seconds that pods have to dial a new leader until it says that they are not connected."""
 
 FAREWELL = 60.0
-"""Seconds that the pods of a deleted gateway can still speak to the operator."""
+"""Seconds that the pods of a deleted gateway can still speak to the operator, at most: until none is connected."""
 
 
 class Runner:
@@ -50,7 +51,9 @@ class Runner:
         self._problem: NotUsableError | None = None
         self._running: Running | None = None
         self._reporter: Reporter | None = None
+        self._refused: NotUsableError | None = None
         self._checked_template: object = None
+        self._gone = False
 
     def note_change(self) -> None:
         """Something of this gateway has changed."""
@@ -60,9 +63,7 @@ class Runner:
         self.changed.set()
 
     def status(self) -> GatewayStatus | None:
-        if self._running is not None and (status := self._running.operator.full_status()) is not None:
-            return status if self._problem is None else shown(status, self.key[1], self._problem)
-        return None if self._problem is None else shown(None, self.key[1], self._problem)
+        return self._with_trouble(None if self._running is None else self._running.operator.full_status())
 
     def preview(self, to: int | None) -> ReshardPreview:
         if self._running is None:
@@ -71,6 +72,14 @@ class Runner:
 
     async def run(self) -> None:
         """Pass after pass; returns when the resource is gone. Its pods are told that all ends, and go with it."""
+        try:
+            await self._pass_until_gone()
+            await self._say_farewell()
+        finally:
+            # Not before: another gateway with this token would run beside pods that have not heard that all ends.
+            self._around.claims.give_up(self.key)
+
+    async def _pass_until_gone(self) -> None:
         passing = asyncio.create_task(keep_passing(self.changed, self.one_pass))
         gone = asyncio.create_task(self._until_gone())
         try:
@@ -83,14 +92,14 @@ class Runner:
             await asyncio.gather(passing, gone, return_exceptions=True)
             if self._running is not None:
                 await self._running.stop_reading()
-            self._around.claims.give_up(self.key)
-        await self._say_farewell()
 
     async def look(self) -> None:
         """Read the resource and what it names, if that is due. Raises ApiError."""
         await self._read_again()
 
     async def one_pass(self) -> None:
+        if not self._around.leads():
+            return  # whoever leads now has taken it up, or is about to
         began = self._around.clock()
         try:
             await self._pass()
@@ -106,16 +115,32 @@ class Runner:
             return
         if self._settings is not None and self._running is None:
             await self._start(self._settings)
-        status: GatewayStatus | None = None
         if self._running is not None:
-            await self._running.operator.reconcile()
-            status = self._running.operator.status
+            self._refused = await self._reconcile(self._running)
+        await self._report(None if self._running is None else self._running.operator.status)
+        if self._running is not None:
             await self._running.companions.follow(self._running.memory.remembered_shard_set())
-        await self._report(status)
+
+    async def _reconcile(self, running: Running) -> NotUsableError | None:
+        """What the API server refuses of it: trying again does not mend that, so a person has to hear of it."""
+        try:
+            await running.operator.reconcile()
+        except ApiError as error:
+            if not error.refused:
+                raise
+            self._around.reconciles.failed(self.key)
+            refused = NotUsableError("Refused", f"the API server refuses what this gateway needs: {error}")
+            if str(refused) != str(self._refused):
+                logger.warning("the API server refuses", gateway=self._name, problem=str(error))
+            return refused
+        return None
+
+    def _with_trouble(self, status: GatewayStatus | None) -> GatewayStatus | None:
+        trouble = self._problem or self._refused
+        return status if trouble is None else shown(status, self.key[1], trouble)
 
     async def _report(self, status: GatewayStatus | None) -> None:
-        if self._problem is not None:
-            status = shown(status, self.key[1], self._problem)
+        status = self._with_trouble(status)
         if status is None or self._resource is None or self._is_reconnecting(status):
             return
         if self._reporter is None:
@@ -144,8 +169,6 @@ class Runner:
             await self.changed.wait()
             await asyncio.sleep(0.1)
 
-    _gone = False
-
     async def _read_again(self) -> None:
         """The resource and its Secrets. What cannot be used becomes the problem, and what runs goes on."""
         now = self._around.clock()
@@ -154,7 +177,7 @@ class Runner:
         self._reread_at = now + REREAD
         try:
             resource = await self._around.api.get(GATEWAY, *self.key)
-            if resource is None or "deletionTimestamp" in resource["metadata"]:
+            if resource is None or "deletionTimestamp" in resource["metadata"] or self._is_another(resource):
                 self._resource, self._gone = None, True
                 self.changed.set()
                 return
@@ -165,9 +188,16 @@ class Runner:
             if self._problem is None or str(problem) != str(self._problem):
                 logger.warning("gateway cannot be followed", gateway=self._name, problem=str(problem))
             self._problem = problem
+            if self._running is not None and self._resource is not None:
+                # To give up a reshard must be possible whatever is wrong with the rest.
+                self._running.heed(_order(self._resource))
         except BaseException:
             self._reread_at = 0.0
             raise
+
+    def _is_another(self, resource: Object) -> bool:
+        """Deleted, and made anew with the same name, since it was read: what was made for the one goes with it."""
+        return self._resource is not None and resource["metadata"]["uid"] != self._resource["metadata"]["uid"]
 
     @property
     def _name(self) -> str:
@@ -185,24 +215,26 @@ class Runner:
             gateway = parse(resource, spec)
         secrets = await read_secrets(self._around.api, gateway)
         self._around.keep_out_of_logs(self.key, secrets.all())
-        token = hashlib.sha256(secrets.token.encode()).hexdigest()
-        created = resource["metadata"].get("creationTimestamp", "")
-        first = self._around.claims.make(self.key, Claim.of(gateway.spec, created=created, token=token))
+        annotations = resource["metadata"].get("annotations") or {}
+        settings = Settings(gateway, spec, secrets, annotations.get(RESTART_ORDER, ""))
+        discord_api(settings)
+        await self._check_template(resource, gateway)
+        self._claim(settings)  # last: until the others are in force, the claim of the settings before stays
+        self._settings = settings
+        if self._running is not None:
+            self._running.take(settings, order=_order(resource))
+        if problem is not None:
+            raise problem
+
+    def _claim(self, settings: Settings) -> None:
+        token = hashlib.sha256(settings.secrets.token.encode()).hexdigest()
+        first = self._around.claims.make(self.key, Claim.of(settings.gateway.spec, token=token))
         if first is not None:
             raise NotUsableError(
                 "TokenInUse",
                 f"the DiscordGateway {'/'.join(first)} runs with the same token already: give this one another bot's "
                 "token, or each its part of the same spec.shards (spec.sharding.firstShardId and lastShardId)",
             )
-        annotations = resource["metadata"].get("annotations") or {}
-        settings = Settings(gateway, spec, secrets, annotations.get(RESTART_ORDER, ""))
-        discord_api(settings)
-        await self._check_template(resource, gateway)
-        self._settings = settings
-        if self._running is not None:
-            self._running.take(settings, order=annotations.get(RESHARD_ORDER, ""))
-        if problem is not None:
-            raise problem
 
     async def _check_template(self, resource: Object, gateway: DiscordGateway) -> None:
         """What is in `spec.template` only the API server can judge: it is asked before a running pod depends on it."""
@@ -224,13 +256,16 @@ class Runner:
             if not error.refused:
                 raise
             raise NotUsableError(
-                "TemplateRefused", f"spec.template makes a pod that the API server refuses: {error}"
+                "TemplateRefused", f"spec.template makes a pod that the API server refuses: {error.said}"
             ) from None
         self._checked_template = template
 
     async def _last_right_spec(self) -> dict[str, object] | None:
         """With which the gateway ran before this operator began; None if it never did."""
-        return await KubeMemory.last_right_spec(self._around.api, *self.key)
+        try:
+            return await KubeMemory.last_right_spec(self._around.api, *self.key)
+        except StateUnreadableError:
+            return None  # which is told once the spec is right
 
     async def _start(self, settings: Settings) -> None:
         assert self._resource is not None, "its settings were read off it"
@@ -239,12 +274,19 @@ class Runner:
         except StateUnreadableError as error:
             self._problem = NotUsableError("StateUnreadable", str(error))
             return
-        order = (self._resource["metadata"].get("annotations") or {}).get(RESHARD_ORDER, "")
-        self._running.take(settings, order=order)
+        self._running.take(settings, order=_order(self._resource))
         logger.info("gateway taken up", gateway=self._name, term=self._running.memory.state.term)
 
     async def _say_farewell(self) -> None:
         if self._running is not None and self._around.leads():
             logger.info("gateway deleted: its pods are told that all ends", gateway=self._name)
             await self._running.operator.tell_that_all_ends()
-            await asyncio.sleep(FAREWELL)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    while any(pod.connected for pod in self._running.control.pods().values()):
+                        await asyncio.sleep(1.0)
+
+
+def _order(resource: Object) -> str:
+    """What people ask for about reshards; empty: nothing."""
+    return str((resource["metadata"].get("annotations") or {}).get(RESHARD_ORDER, ""))

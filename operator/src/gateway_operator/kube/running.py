@@ -113,7 +113,7 @@ class Running:
             memory=memory,
             changed=changed,
             clock=clock,
-            calendar=lambda: datetime.now(UTC),
+            calendar=_date,
         )
         around.control.register(key, self.control)
         self._reading = asyncio.create_task(self._watch.keep_reading(0.0))
@@ -124,7 +124,9 @@ class Running:
     ) -> "Running":
         """Take the gateway up. Raises ApiError, StateUnreadableError."""
         owner = owner_of(resource)
-        memory = await KubeMemory.taken_up(around.api, owner, resource.get("status") or {}, clock=around.clock)
+        memory = await KubeMemory.taken_up(
+            around.api, owner, resource.get("status") or {}, clock=around.clock, calendar=_date
+        )
         secret = await control_secret(around.api, owner)
         around.keep_out_of_logs(key, (*settings.secrets.all(), secret))
         return cls(around, key, owner, settings, memory, secret, changed)
@@ -139,13 +141,13 @@ class Running:
         self._keep_image(settings)
         self.memory.state = replace(self.memory.state, spec=settings.spec)
         self.operator.restart(settings.gateway, secrets_digest=self._digest(settings), replace_all=False)
-        self._heed(order)
+        self.heed(order)
 
     async def stop_reading(self) -> None:
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
 
-    def _heed(self, order: str) -> None:
+    def heed(self, order: str) -> None:
         """The annotation is state, and `abort` something to be done once: it is done when the annotation changes."""
         state = self.memory.state
         if order == state.order:
@@ -182,6 +184,10 @@ class Running:
             wanted_number=spec.number,
             settings=replace(self._around.pod_settings, image=self.memory.state.image),
         )
+
+
+def _date() -> datetime:
+    return datetime.now(UTC)
 
 
 def owner_of(resource: Object) -> Owner:

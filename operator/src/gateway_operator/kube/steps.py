@@ -38,17 +38,18 @@ def step_for(spec: InstanceSpec, here: RangeHere | None) -> Step:
         return Nothing()
     if here.revision != spec.revision or here.deployment["spec"].get("replicas") != 1:
         return Apply()
-    if here.wanted == spec.number:
-        return Nothing()
     if any(one.spec.name == spec.name for one in here.instances):
         # It does not run, and the Deployment is of its wanted revision already: a pod of that will take its place.
         return Nothing()
-    staying = [one for one in here.instances if not one.terminating]
+    # Only a pod of the Deployment's revision comes back as one of that; the others' end is the Deployment's to bring.
+    staying = [one for one in here.instances if not one.terminating and one.spec.revision == here.revision]
+    if here.wanted == spec.number and not staying:
+        return Nothing()
     return Await(end=staying[-1] if staying else None)
 
 
 def leaves_nothing(here: RangeHere, removed: frozenset[str], applied: frozenset[str]) -> Object | None:
-    """The Deployment, if every instance of it is to be removed, and none is to run."""
-    if here.deployment is None or not here.names <= removed or here.names & applied:
+    """The Deployment, if every instance of it is to be removed, and none is to run. `applied`: names of ranges."""
+    if here.deployment is None or not here.names <= removed or here.pod.name in applied:
         return None
     return here.deployment

@@ -68,8 +68,11 @@ def faults(schema: dict[str, Any], path: str = "") -> list[str]:
         names = set(metadata.pop("properties", {}))
         if metadata != {"type": "object"} or not names <= {"name", "generateName"}:
             found.append("metadata: may restrict name and generateName only")
-    for name, part in schema.get("properties", {}).items():
-        found += faults(part, f"{path}.{name}")
+    return found + _parts(schema, path)
+
+
+def _parts(schema: dict[str, Any], path: str) -> list[str]:
+    found = [fault for name, part in schema.get("properties", {}).items() for fault in faults(part, f"{path}.{name}")]
     if "items" in schema:
         found += faults(schema["items"], f"{path}[]")
     if "additionalProperties" in schema:

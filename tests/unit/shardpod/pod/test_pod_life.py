@@ -11,9 +11,8 @@ import pytest
 import structlog.testing
 from websockets.asyncio.server import unix_serve
 
-import shardpod.__main__ as command
+from shardpod.pod import command, supervision
 from shardpod.pod import pod as module
-from shardpod.pod import supervision
 from shardpod.pod.http_endpoints import CannotListenError
 
 TOKEN = "MTk4.the-bots-token.zzz"

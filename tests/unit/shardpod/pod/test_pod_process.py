@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 import aiohttp
 import psutil
@@ -236,6 +237,18 @@ async def test_a_worker_that_is_killed_loses_neither_a_session_nor_an_event(
 async def test_sigterm_before_there_is_anything_to_do_ends_with_status_0(short_path, until):
     async with started(**environment(short_path)) as pod:
         await until(lambda: "operator cannot be reached" in pod.read_log())
+
+        assert await stopped(pod) == 0
+
+
+def blocks_sigterm(pid):
+    masks = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "\t" in line)
+    return bool(int(masks["SigBlk"], 16) & 1 << (signal.SIGTERM - 1))
+
+
+async def test_a_sigterm_that_comes_while_the_process_still_starts_is_heeded(short_path, until):
+    async with started(**environment(short_path)) as pod:
+        await until(lambda: blocks_sigterm(pod.pid))
 
         assert await stopped(pod) == 0
 
