@@ -1,10 +1,10 @@
-"""`make cluster` and `make cluster-down`: python -m harness up|down|image, in tests/cluster."""
+"""`make cluster` and `make cluster-down`: python -m harness up|down|image|prepare, in tests/cluster."""
 # ruff: noqa: T201 - a command for people
 
 import argparse
 import sys
 
-from . import images, places, versions
+from . import choice, images, places, versions
 from .debian import why_not_here
 from .own_cluster import OwnCluster, take_down
 from .record import one_at_a_time
@@ -17,15 +17,18 @@ def main() -> int:
     up = commands.add_parser("up", help="start a cluster and leave it up")
     up.add_argument("--nodes", type=int, default=3)
     commands.add_parser("down", help="take it down, or what is left of one")
+    commands.add_parser("prepare", help="build what a cluster needs, where one can be made; nothing elsewhere")
     image = commands.add_parser("image", help="build the project's image and load it into the cluster")
     image.add_argument("--tag", default=versions.PROJECT_IMAGE)
     asked = parser.parse_args()
+    if asked.command == "prepare" and (choice.users_kubeconfig() or why_not_here()):
+        return 0
     if reason := why_not_here():
         print(f"cluster: not on this machine: {reason}", file=sys.stderr)
         return 2
     work = Work(places.CACHE / "setup.log")
     try:
-        return {"up": _up, "down": _down, "image": _image}[asked.command](work, asked)
+        return {"up": _up, "down": _down, "image": _image, "prepare": _prepare}[asked.command](work, asked)
     except SetUpError as failed:
         print("\n".join([f"cluster: {failed}", *getattr(failed, "__notes__", [])]), file=sys.stderr)
         return 1
@@ -41,6 +44,11 @@ def _up(work: Work, asked: argparse.Namespace) -> int:
 def _down(work: Work, asked: argparse.Namespace) -> int:
     with one_at_a_time(work), work.step("taking the cluster down"):
         take_down()
+    return 0
+
+
+def _prepare(work: Work, asked: argparse.Namespace) -> int:
+    OwnCluster.prepare(work)
     return 0
 
 

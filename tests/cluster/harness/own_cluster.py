@@ -52,6 +52,16 @@ class OwnCluster(Client):
                     raise
         return cluster
 
+    @staticmethod
+    def prepare(work: Work) -> None:
+        """All that takes long, without a cluster: `up` then finds it in the cache, and waits if this is still at it."""
+        with record.one_at_a_time(work):
+            debian.install_missing(work)
+            programs = binaries.provide(work)
+            images.pause_image(work, Path(programs["pause"]))
+            images.python_image(work)
+        images.project_image(work)
+
     @classmethod
     def attach(cls, work: Work) -> "OwnCluster | None":
         """The cluster that `make cluster` left running, if there is one."""

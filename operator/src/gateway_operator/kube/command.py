@@ -1,7 +1,7 @@
 """The command `discord-gateway-operator`, which the chart's Deployment runs."""
 
-import asyncio
 import os
+import signal
 import socket
 import sys
 from typing import Literal
@@ -32,7 +32,12 @@ kubeconfig. Each option can also be given by the environment variable that is na
     "--namespace", envvar="POD_NAMESPACE", default="default", help="Where the operator itself runs.", show_envvar=True
 )
 @click.option(
-    "--replica", envvar="POD_NAME", default=socket.gethostname, help="This replica's own name.", show_envvar=True
+    "--replica",
+    envvar="POD_NAME",
+    default=socket.gethostname,
+    show_default="this machine's name",
+    help="This replica's own name.",
+    show_envvar=True,
 )
 @click.option(
     "--lease",
@@ -45,7 +50,8 @@ kubeconfig. Each option can also be given by the environment variable that is na
     "--watch-namespaces",
     envvar="WATCH_NAMESPACES",
     default="",
-    help="Namespaces whose gateways are run, comma separated; without, all.",
+    show_default="all",
+    help="Namespaces whose gateways are run, comma separated.",
     show_envvar=True,
 )
 @click.option(
@@ -59,15 +65,28 @@ kubeconfig. Each option can also be given by the environment variable that is na
     "--shard-image-pull-policy",
     envvar="SHARD_POD_IMAGE_PULL_POLICY",
     type=click.Choice(["Always", "IfNotPresent", "Never"]),
+    help="When nodes pull that image; without, as Kubernetes does.",
     show_envvar=True,
 )
 @click.option(
     "--control-host", envvar="CONTROL_HOST", required=True, help="Where pods find all replicas.", show_envvar=True
 )
 @click.option(
-    "--control-port", envvar="CONTROL_PORT", type=click.IntRange(0, 65535), default=CONTROL_PORT, show_envvar=True
+    "--control-port",
+    envvar="CONTROL_PORT",
+    type=click.IntRange(0, 65535),
+    default=CONTROL_PORT,
+    help="Port where shard pods dial in.",
+    show_envvar=True,
 )
-@click.option("--http-port", envvar="HTTP_PORT", type=click.IntRange(0, 65535), default=8080, show_envvar=True)
+@click.option(
+    "--http-port",
+    envvar="HTTP_PORT",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    help="Port of health, metrics and status.",
+    show_envvar=True,
+)
 @click.option(
     "--log-format",
     envvar="LOG_FORMAT",
@@ -123,11 +142,12 @@ def main(
 
 async def _run(options: Options, log_format: LogFormat, level: LogLevel) -> None:
     stop = StopSignals()
-    api = await connect(context=os.environ.get("KUBE_CONTEXT"))
 
     def keep_out_of_logs(secrets: tuple[str, ...]) -> None:
         logs.configure(log_format=log_format, level=level, secrets=secrets)
 
     with stop.heeded():
+        # One that came before there was a handler has waited until now (kube.entry).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        api = await connect(context=os.environ.get("KUBE_CONTEXT"))
         await run_on_kubernetes(api, options, stop, keep_out_of_logs)
-    await asyncio.sleep(0)

@@ -5,9 +5,9 @@ import secrets
 
 from gateway_operator.core.world import ShardSet
 
-from .api import DISRUPTION_BUDGET, NETWORK_POLICY, SECRET, ApiError, Kind, KubeApi, Object
+from .api import DISRUPTION_BUDGET, NETWORK_POLICY, SECRET, Kind, KubeApi, Object
 from .disruption_budget import disruption_budget
-from .names import CONTROL_SECRET_KEY, Owner, control_secret_name, policy_name
+from .names import CONTROL_SECRET_KEY, Owner, control_secret_name, is_of_another, policy_name
 from .network_policy import network_policy
 
 SECRET_BYTES = 32
@@ -17,17 +17,26 @@ async def control_secret(api: KubeApi, owner: Owner) -> str:
     """The secret by which pods and operator know each other: made once, so that pods can dial every next operator."""
     name = control_secret_name(owner.name)
     found = await api.get(SECRET, owner.namespace, name)
+    value = None if found is None else _value(found)
+    if found is not None and value is not None and not is_of_another(owner, found):
+        return value
+    value = value or secrets.token_urlsafe(SECRET_BYTES)
+    data = {CONTROL_SECRET_KEY: base64.b64encode(value.encode()).decode()}
+    metadata = owner.metadata(name)
     if found is None:
-        value = secrets.token_urlsafe(SECRET_BYTES)
-        data = {CONTROL_SECRET_KEY: base64.b64encode(value.encode()).decode()}
-        wanted: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": owner.metadata(name), "data": data}
-        try:
-            found = await api.create(SECRET, wanted)
-        except ApiError as error:
-            if not error.conflict:
-                raise
-            found = await api.get(SECRET, owner.namespace, name) or wanted
-    return base64.b64decode(found["data"][CONTROL_SECRET_KEY]).decode()
+        await api.create(SECRET, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+    else:
+        # Somebody has emptied it; or it is an earlier resource's, and would be collected with that.
+        ours = found["metadata"] | {"ownerReferences": metadata["ownerReferences"]}
+        await api.replace(SECRET, found | {"metadata": ours, "data": data})
+    return value
+
+
+def _value(secret: Object) -> str | None:
+    try:
+        return base64.b64decode((secret.get("data") or {})[CONTROL_SECRET_KEY]).decode() or None
+    except (KeyError, ValueError):
+        return None
 
 
 class Companions:

@@ -13,7 +13,7 @@ import structlog
 from gateway_operator.core.reshard_order import ReshardPreview
 from gateway_operator.core.status_model import GatewayStatus
 
-from .api import GATEWAY
+from .api import GATEWAY, Object
 from .claims import Key
 from .memory import DeposedError
 from .runner import Runner
@@ -64,6 +64,9 @@ class Gateways:
                 except OSError as error:
                     logger.warning("the gateways cannot be listed, which is tried again", problem=str(error))
                     delay = RETRY
+                except Exception:
+                    logger.exception("the gateways cannot be listed, which is tried again")
+                    delay = RETRY
                 with suppress(TimeoutError):
                     async with asyncio.timeout(delay):
                         await self._look.wait()
@@ -74,8 +77,8 @@ class Gateways:
 
     async def _start_new(self) -> None:
         found = [one for namespace in self._namespaces for one in await self._around.api.find(GATEWAY, namespace)]
-        # The oldest first: of two with one token it is the first that runs.
-        for resource in sorted(found, key=lambda one: str(one["metadata"].get("creationTimestamp", ""))):
+        # Of two with one token the one that runs goes on, and of two that do not it is the older that begins.
+        for resource in sorted(found, key=_turn):
             key = (resource["metadata"]["namespace"], resource["metadata"]["name"])
             if key not in self._runners and "deletionTimestamp" not in resource["metadata"]:
                 runner = self._runners[key] = Runner(key, self._around)
@@ -85,6 +88,8 @@ class Gateways:
     async def _run(self, key: Key, runner: Runner) -> None:
         try:
             await runner.run()
+        except Exception:
+            logger.exception("a gateway is given up for now, and taken up anew", gateway="/".join(key))
         finally:
             self._around.control.unregister(key, "the gateway is deleted, or led by another replica")
             self._runners.pop(key, None)
@@ -93,9 +98,17 @@ class Gateways:
             self._look.set()
 
 
+def _turn(resource: Object) -> tuple[bool, str]:
+    never_ran = not (resource.get("status") or {}).get("active")
+    return never_ran, str(resource["metadata"].get("creationTimestamp", ""))
+
+
 async def _tried(runner: Runner) -> None:
     """Its first look, before the next one's: who claims a token is settled in order of age."""
     try:
         await runner.look()
     except (OSError, DeposedError) as error:
         logger.warning("a gateway cannot be read yet, which is tried again", problem=str(error))
+    except Exception:
+        # Whatever is wrong with one must not keep the others waiting.
+        logger.exception("a gateway cannot be read, which is tried again")

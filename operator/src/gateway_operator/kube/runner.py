@@ -284,7 +284,8 @@ class Runner:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL):
                     while any(pod.connected for pod in self._running.control.pods().values()):
-                        await asyncio.sleep(1.0)
+                        self.changed.clear()
+                        await self.changed.wait()
 
 
 def _order(resource: Object) -> str:

@@ -87,7 +87,7 @@ def discord_api(settings: Settings) -> DiscordApi:
             authorization=secrets.rest_authorization or bot_authorization(secrets.token),
             ca=secrets.ca,
         )
-    except OSError as error:
+    except (OSError, ValueError, TypeError) as error:  # the latter two of an empty one, and of one that is not ASCII
         raise NotUsableError(
             "CANotUsable", f"spec.discord.caSecretRef names a CA certificate that cannot be read: {error}"
         ) from None

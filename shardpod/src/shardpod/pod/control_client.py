@@ -45,6 +45,8 @@ _REDIAL_GROWTH, _LONGEST_REDIAL = 0.1, 3.0
 operator leads a quarter of a minute after the one before died, and is not to find all pods at its door meanwhile."""
 _OPEN_TIMEOUT = 3.0
 """Seconds for a replica to answer, also the closing: a name server tells of a machine that died for a while yet."""
+_PING_INTERVAL, _PING_TIMEOUT = 5.0, 10.0
+"""Seconds: a leader whose machine has died says nothing, and the next one leads in a quarter of a minute."""
 _STEADY = 1.0
 """Seconds after which a connection without an assignment counts as one to the leader: who does not lead says so."""
 _ANSWER_TIMEOUT = 5.0
@@ -204,6 +206,8 @@ class ControlClient:
             compression=None,
             open_timeout=_OPEN_TIMEOUT,
             close_timeout=_OPEN_TIMEOUT,
+            ping_interval=_PING_INTERVAL,
+            ping_timeout=_PING_TIMEOUT,
             # None of the environment: those are for the way out, and the channel carries a secret inside the cluster.
             proxy=None,
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway_operator.kube.api import DEPLOYMENT, ApiError
+from gateway_operator.kube.api import DEPLOYMENT, POD, ApiError
 from gateway_operator.kube.deployment import deployment
 from gateway_operator.kube.names import NUMBER, WANTED_NUMBER
 from gateway_operator.kube.pods import RELIST, KubePods
@@ -124,11 +124,17 @@ async def test_a_container_that_was_started_again_has_started_when_it_was_seen(
     pods, cluster, clock, seen, instance_of, running_container
 ):
     found = await started(pods, instance_of(8), seen)
-    assert found.started_at == 0.0
+    assert found.started_at == clock.now
     clock.advance(5.0)
     cluster.pod(found.spec.name)["status"]["containerStatuses"] = [running_container(restarts=1)]
 
     assert (await seen())[8].started_at == clock.now
+
+
+async def test_what_was_there_before_the_operator_has_always_run(pods, cluster, pod_of, seen):
+    cluster.put(POD, pod_of("a", 3) | {"made_by": ("gone", "new")})
+
+    assert (await seen())[3].started_at == 0.0
 
 
 # Suspended.

@@ -234,6 +234,7 @@ async def test_companions_that_are_refused_do_not_keep_the_status_from_being_tol
     for _ in range(3):
         with suppress(ApiError):
             await passing(runner)
+    cluster.roll()
 
     assert condition(cluster) is not None
     assert len(cluster.pods(NAME)) == 1
