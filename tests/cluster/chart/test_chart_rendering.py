@@ -48,6 +48,7 @@ def test_by_default_it_installs_the_definition_and_an_operator_for_the_whole_clu
         ("Pod", f"{RELEASE}-test"),
         ("PodDisruptionBudget", RELEASE),
         ("Role", f"{RELEASE}-leader"),
+        ("Role", f"{RELEASE}-status"),
         ("RoleBinding", f"{RELEASE}-leader"),
         ("Service", RELEASE),
         ("Service", f"{RELEASE}-control"),
@@ -215,14 +216,24 @@ def test_what_is_given_for_the_operators_pods_arrives_there(chart, one):
     assert deployment["spec"]["replicas"] == 3
     assert template["metadata"]["labels"]["a"] == "b"
     assert template["metadata"]["annotations"]["c"] == "d"
-    for field in ("imagePullSecrets", "nodeSelector", "tolerations", "affinity", "topologySpreadConstraints"):
+    for field in ("imagePullSecrets", "nodeSelector", "affinity", "topologySpreadConstraints"):
         assert pod[field] == values[field]
+    assert values["tolerations"][0] in pod["tolerations"]
     assert pod["priorityClassName"] == "high"
     assert container["args"] == ["discord-gateway-operator", "--log-level=debug"]
     assert container["resources"]["limits"]["memory"] == "1Gi"
     environment = environment_of(deployment)
     assert environment["HTTPS_PROXY"] == "http://proxy:3128"
     assert (environment["LOG_LEVEL"], environment["LOG_FORMAT"]) == ("debug", "console")
+
+
+def test_replicas_leave_a_node_that_is_gone_after_seconds_and_avoid_only_those_of_their_own_version(chart, one):
+    pod = one(chart.rendered({}), "Deployment", RELEASE)["spec"]["template"]["spec"]
+
+    seconds = {one["key"].partition("/")[2]: one["tolerationSeconds"] for one in pod["tolerations"]}
+    assert seconds == {"not-ready": 10, "unreachable": 10}
+    [apart] = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert apart["podAffinityTerm"]["matchLabelKeys"] == ["pod-template-hash"]
 
 
 def test_a_single_replica_has_no_disruption_budget(chart):

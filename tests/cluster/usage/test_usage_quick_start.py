@@ -22,15 +22,18 @@ def mybot(person, readme_commands):
     """The gateway by README's commands, Ready; torn down with all that was applied."""
     apply, wait, _logs = readme_commands[1:4]
     began = time.monotonic()
-    person.types(apply)
-    person.types(wait, timeout_s=360)
-    took = time.monotonic() - began
-    status = person.gateway("mybot")["status"]
-    rounds = math.ceil(status["shards"] / status["sessionStartLimit"]["maxConcurrency"])
-    least = rounds * IDENTIFY_INTERVAL_S
-    print(f"\n{status['shards']} shards: Ready {took:.0f} s after apply, and Discord's limit is {least:.0f} s")  # noqa: T201
-    yield "mybot"
-    person.types(apply.replace("kubectl apply", "kubectl delete --ignore-not-found"))
+    try:
+        person.types(apply)
+        person.types(wait, timeout_s=360)
+        tell_how_long_it_took(time.monotonic() - began, person.gateway("mybot")["status"])
+        yield "mybot"
+    finally:
+        person.types(apply.replace("kubectl apply", "kubectl delete --ignore-not-found"))
+
+
+def tell_how_long_it_took(seconds, status):
+    least = math.ceil(status["shards"] / status["sessionStartLimit"]["maxConcurrency"]) * IDENTIFY_INTERVAL_S
+    print(f"\n{status['shards']} shards: Ready {seconds:.0f} s after apply, and Discord's limit is {least:.0f} s")  # noqa: T201
 
 
 def test_by_readmes_commands_events_arrive_at_the_bot(person, mybot, readme_commands):
@@ -43,6 +46,8 @@ def test_by_readmes_commands_events_arrive_at_the_bot(person, mybot, readme_comm
 
 
 def test_get_shows_the_state_in_a_line(person, mybot):
+    person.until(lambda: person.gateway(mybot)["status"]["phase"] == "Running", "the bot to take what waits for it")
+
     heading, line = person.types("kubectl get dgw mybot").splitlines()
     wide_heading, wide = person.types("kubectl get dgw mybot -o wide").splitlines()
 

@@ -8,10 +8,12 @@ from asperson import manifests
 def resting(person, bot):
     """Two shards in two pods, at rest."""
     one = manifests.gateway("resting", person.operator, shards=2, sharding={"shardsPerPod": 1})
-    person.applies(manifests.secret("resting", token="resting"), one)
-    person.until_running("resting")
-    yield "resting"
-    person.until_gone("resting")
+    try:
+        person.applies(manifests.secret("resting", token="token-of-resting"), one)
+        person.until_running("resting")
+        yield "resting"
+    finally:
+        person.until_gone("resting")
 
 
 def spent(person):

@@ -22,6 +22,9 @@ Object = dict[str, Any]
 REQUEST_TIMEOUT = 10.0
 """Seconds until an answer; whatever was asked for is asked again in a later pass."""
 
+_LONGEST_TEXT = 200
+"""Characters that are shown of an answer that is none of the API's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -51,13 +54,14 @@ LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 class ApiError(OSError):
     """The API server cannot be reached, or refuses; `status` is its HTTP status, 0 without an answer.
 
-    `said`: what it answered in words, without what it was asked.
+    `said`: what it answered in words, without what it was asked. `about`: the name of the object that it is about.
     """
 
-    def __init__(self, message: str, status: int = 0, said: str = "") -> None:
+    def __init__(self, message: str, status: int = 0, said: str = "", about: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.said = said or message
+        self.about = about
 
     @property
     def conflict(self) -> bool:
@@ -77,11 +81,15 @@ class KubeApi:
         self._api = api
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        """The object, or None if there is none."""
+        """The object, or None if the API server says of this very object that there is none.
+
+        A proxy in between, or an API server that does not serve the kind yet, answers 404 as well: a gateway would seem
+        to be deleted, and its shards end.
+        """
         try:
             return await self._request("GET", kind.path(namespace, name))
         except ApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND and error.about == name:
                 return None
             raise
 
@@ -144,14 +152,16 @@ class KubeApi:
             )
             response = await self._api.call_api(method, url, headers, payload, _request_timeout=REQUEST_TIMEOUT)
             await response.read()  # type: ignore[no-untyped-call]
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, config.ConfigException) as error:
             raise ApiError(f"the Kubernetes API cannot be reached: {str(error) or type(error).__name__}") from error
         text = _text(response)
+        answer = _object(text)
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            said = str(_why(text) or response.reason)
-            raise ApiError(f"{method} {path}: {said}", response.status, said)
-        answer: Object = json.loads(text) if text else {}
-        return answer
+            said = str((answer or {}).get("message") or text[:_LONGEST_TEXT] or response.reason)
+            raise ApiError(f"{method} {path}: {said}", response.status, said, about=_about(answer))
+        if answer is None and text:
+            raise ApiError(f"{method} {path}: the answer is no object of the API: {text[:_LONGEST_TEXT]}")
+        return answer or {}
 
 
 def _text(response: Any) -> str:
@@ -159,13 +169,18 @@ def _text(response: Any) -> str:
     return bytes(response.data or b"").decode(errors="replace")
 
 
-def _why(text: str) -> str | None:
-    """The message of the API server's Status object."""
+def _object(text: str) -> Object | None:
     try:
         answer = json.loads(text)
     except ValueError:
-        return text[:200] or None
-    return answer.get("message") if isinstance(answer, dict) else None
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _about(status: Object | None) -> str:
+    """The name in the details of a Status object (API conventions: Response Status Kind)."""
+    details = (status or {}).get("details")
+    return str(details.get("name", "")) if isinstance(details, dict) else ""
 
 
 async def connect(*, context: str | None = None) -> KubeApi:

@@ -15,7 +15,6 @@ from gateway_operator.core.status_model import GatewayStatus
 
 from .api import GATEWAY, Object
 from .claims import Key
-from .memory import DeposedError
 from .runner import Runner
 from .running import Around
 
@@ -25,6 +24,9 @@ RELIST = 30.0
 """Seconds after which resources are listed again, though none was said to be new."""
 
 RETRY = 2.0
+
+ATTEMPTS = 3
+"""To read a gateway for the first time, until the next one's turn has come."""
 
 
 class Gateways:
@@ -104,11 +106,17 @@ def _turn(resource: Object) -> tuple[bool, str]:
 
 
 async def _tried(runner: Runner) -> None:
-    """Its first look, before the next one's: who claims a token is settled in order of age."""
-    try:
-        await runner.look()
-    except (OSError, DeposedError) as error:
-        logger.warning("a gateway cannot be read yet, which is tried again", problem=str(error))
-    except Exception:
-        # Whatever is wrong with one must not keep the others waiting.
-        logger.exception("a gateway cannot be read, which is tried again")
+    """Its first look, before the next one's, who would have its token if it stood aside for a moment's trouble."""
+    for attempt in range(ATTEMPTS):
+        try:
+            await runner.look()
+        except OSError as error:
+            logger.warning("a gateway cannot be read yet, which is tried again", problem=str(error))
+            if attempt + 1 < ATTEMPTS:
+                await asyncio.sleep(RETRY)
+        except Exception:
+            # Whatever is wrong with one must not keep the others waiting.
+            logger.exception("a gateway cannot be read, which is tried again")
+            return
+        else:
+            return

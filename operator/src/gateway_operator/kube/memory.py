@@ -128,13 +128,18 @@ class KubeMemory:
         del restarts
 
     async def flush(self) -> None:
-        """Store what has changed: sessions first, then all else in one step. Raises ApiError, DeposedError."""
+        """Store what has changed: sessions first, then all else in one step. Raises ApiError, DeposedError.
+
+        The sessions of ranges that are no more go last: until the new ones are stored, an operator would begin with
+        those.
+        """
         commits = _handed(self._stored_state) != _handed(self.state)
         await self._write_sessions(all_of_them=commits)
         if self.state != self._stored_state:
             wanted = self.state
             await self._write_state()
             self._stored_state = wanted
+        await self._delete_former_sessions()
 
     async def _write_state(self) -> None:
         try:
@@ -186,7 +191,10 @@ class KubeMemory:
             await self._api.apply(SECRET, checkpoint_secret(self._owner, pod, held[pod]).secret)
             self._written.pop(pod, None)
             self._written[pod] = held[pod]
-        for pod in self._written.keys() - held.keys():
+
+    async def _delete_former_sessions(self) -> None:
+        live = by_range(self._owner.name, _live_sets(self.state), {})
+        for pod in self._written.keys() - live.keys():
             await self._api.delete(SECRET, self._owner.namespace, checkpoints_name(self._owner.name, pod))
             del self._written[pod]
 

@@ -6,21 +6,13 @@ It can fail before or after it has done what it was asked for, as a server does 
 import base64
 from collections import Counter
 from copy import deepcopy
-from types import SimpleNamespace
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from gateway_operator.control import ControlService
 from gateway_operator.core.layout import pod_name
-from gateway_operator.core.world import GatewayInfo, InstanceSpec, PodSpec
-from gateway_operator.kube import running as running_module
+from gateway_operator.core.world import InstanceSpec, PodSpec
 from gateway_operator.kube.api import DEPLOYMENT, GATEWAY, POD, SECRET, ApiError, Kind
-from gateway_operator.kube.claims import Claims
-from gateway_operator.kube.metrics import Reconciles
 from gateway_operator.kube.names import CONTAINER, NUMBER, REVISION, gateway_labels, range_labels
-from gateway_operator.kube.pod_template import PodSettings
-from gateway_operator.kube.running import Around
 from shardpod.contract import ShardRange
 
 NAMESPACE = "bots"
@@ -124,7 +116,7 @@ class Cluster:
     # What the controllers of a cluster do.
 
     def roll(self):
-        """One round of the Deployment and ReplicaSet controllers, and of the garbage collector."""
+        """One round of the Deployment and ReplicaSet controllers; what has no Deployment any more is ended."""
         for deployment in self.all_of(DEPLOYMENT):
             self._scale(deployment)
         owners = {one["metadata"]["uid"] for one in self.all_of(DEPLOYMENT)}
@@ -137,6 +129,13 @@ class Cluster:
                 self._end(pod)
             if made_by[0] in owners and len(mine) < wanted:
                 self._make(made_by)
+
+    def collect(self):
+        """The garbage collector deletes what belongs to somebody that is gone."""
+        there = {one["metadata"]["uid"] for one in self._objects.values()}
+        for key, one in list(self._objects.items()):
+            if any(ref["uid"] not in there for ref in one["metadata"].get("ownerReferences", ())):
+                del self._objects[key]
 
     def pod(self, name):
         return self.look(POD, name)
@@ -300,46 +299,6 @@ def merged_fixture():
 def instance_of():
     return lambda number, *, spec=None, revision="new", name=None: InstanceSpec(
         spec or range_of(), number, revision, given_name=name
-    )
-
-
-class Discord:
-    """It recommends `shards`."""
-
-    def __init__(self):
-        self.shards = 2
-
-    async def gateway_bot(self):
-        return GatewayInfo("wss://gateway.example", self.shards, 1000, 1000, 2e5, 1, 1000.0)
-
-
-@pytest.fixture
-def discord(monkeypatch):
-    discord = Discord()
-    monkeypatch.setattr(running_module, "discord_api", lambda _settings: discord)
-    return discord
-
-
-@pytest.fixture
-def leading():
-    return SimpleNamespace(now=True)
-
-
-@pytest.fixture
-def around(cluster, clock, leading):
-    """What the gateways of a replica share."""
-    return Around(
-        api=cluster,
-        control=ControlService(),
-        claims=Claims(),
-        leads=lambda: leading.now,
-        pod_settings=PodSettings(image="image:1", control_host="control.system.svc"),
-        operator_namespace="system",
-        replica="operator-0",
-        reconciles=Reconciles(CollectorRegistry()),
-        clock=clock,
-        jitter=SimpleNamespace(uniform=lambda low, _high: low),
-        keep_out_of_logs=lambda _key, _secrets: None,
     )
 
 

@@ -46,7 +46,11 @@ def test_a_pod_that_nobody_planned_gets_the_next_number(deployment_of, pod_of):
 
 def test_a_pod_of_former_settings_that_is_made_anew_does_not_take_the_planned_number(deployment_of, pod_of):
     """Its ReplicaSet still stands while the pod of the new settings is not ready."""
-    pods = [pod_of("a", 8, revision="old", ending=True), pod_of("again", revision="old", made="2"), pod_of("b", made="3")]
+    pods = [
+        pod_of("a", 8, revision="old", ending=True),
+        pod_of("again", revision="old", made="2"),
+        pod_of("b", made="3"),
+    ]
     gathered = gather([deployment_of(9)], pods, highest=9)
 
     assert numbers(gathered) == {"a": 8, "again": 10, "b": 11}
@@ -149,7 +153,9 @@ def test_why_it_does_not_run_is_told_in_the_words_of_kubernetes(
     deployment_of, pod_of, running_container, status, problem
 ):
     container = running_container() | {"state": status.pop("state", {})}
-    [found] = only(gather([deployment_of(8)], [pod_of("a", 8, **{"containerStatuses": [container]} | status)], highest=8))
+    [found] = only(
+        gather([deployment_of(8)], [pod_of("a", 8, **{"containerStatuses": [container]} | status)], highest=8)
+    )
 
     assert (found.running, found.problem) == (False, problem)
 

@@ -109,7 +109,9 @@ def test_whoever_comes_later_is_younger_than_all_of_its_range_and_settings(
     second = gather(there, listed + new, highest=first.highest)
 
     for name, here in second.ranges.items():
-        before = {one.spec.name: one.spec.number for one in first.ranges[name].instances} if name in first.ranges else {}
+        before = (
+            {one.spec.name: one.spec.number for one in first.ranges[name].instances} if name in first.ranges else {}
+        )
         assert before.items() <= {one.spec.name: one.spec.number for one in here.instances}.items()
         added = [one.spec.number for one in here.instances if one.spec.name.startswith("later")]
         assert all(number > max(before.values(), default=0) for number in added)

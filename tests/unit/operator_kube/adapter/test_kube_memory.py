@@ -1,4 +1,4 @@
-"""What the operator remembers in a ConfigMap: stored under its term, over errors, foreign changes and other operators."""
+"""What the operator remembers in a ConfigMap, over errors, foreign changes and other operators."""
 
 from contextlib import suppress
 from dataclasses import replace

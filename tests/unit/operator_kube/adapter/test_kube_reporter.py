@@ -91,9 +91,7 @@ async def test_the_next_operator_takes_away_what_the_one_before_has_written(
     assert "reshard" not in status(cluster)
 
 
-async def test_the_next_operator_does_not_write_what_is_there_already(
-    reporter_of, report, cluster, status_of
-):
+async def test_the_next_operator_does_not_write_what_is_there_already(reporter_of, report, cluster, status_of):
     await report(status_of())
     cluster.done.clear()
     await reporter_of(status(cluster)).report(status_of(), generation=1)

@@ -10,8 +10,13 @@ from gateway_operator.kube.settings import NotUsableError, Secrets, Settings, di
 SPEC = {
     "tokenSecretRef": {"name": "mybot", "key": "token"},
     "intents": ["Guilds"],
-    "delivery": {"sink": {"http": {"url": "http://bot:8080/", "authorizationSecretRef": {"name": "mybot", "key": "s"}}}},
-    "discord": {"authorizationSecretRef": {"name": "proxy", "key": "p"}, "caSecretRef": {"name": "ca", "key": "ca.crt"}},
+    "delivery": {
+        "sink": {"http": {"url": "http://bot:8080/", "authorizationSecretRef": {"name": "mybot", "key": "s"}}}
+    },
+    "discord": {
+        "authorizationSecretRef": {"name": "proxy", "key": "p"},
+        "caSecretRef": {"name": "ca", "key": "ca.crt"},
+    },
 }
 RESOURCE = {"metadata": {"name": "mybot", "namespace": "bots", "uid": "u", "labels": {}}}
 
@@ -44,7 +49,9 @@ async def test_what_is_not_named_is_not_needed(cluster, secret):
 
 
 async def test_a_missing_secret_is_told_with_the_command_that_makes_it(cluster, secret):
-    with pytest.raises(NotUsableError, match="kubectl -n bots create secret generic mybot --from-literal=token=") as told:
+    with pytest.raises(
+        NotUsableError, match="kubectl -n bots create secret generic mybot --from-literal=token="
+    ) as told:
         await read_secrets(cluster, parse(RESOURCE, SPEC))
 
     assert told.value.reason == "SecretMissing"
@@ -52,7 +59,9 @@ async def test_a_missing_secret_is_told_with_the_command_that_makes_it(cluster, 
 
 async def test_a_missing_key_is_told_with_those_that_are_there_and_no_value(cluster, secret):
     secret("mybot", other=b"hidden", s=b"x")
-    with pytest.raises(NotUsableError, match="spec.tokenSecretRef: Secret mybot has no key token; it has other, s") as told:
+    with pytest.raises(
+        NotUsableError, match=r"spec\.tokenSecretRef: Secret mybot has no key token; it has other, s"
+    ) as told:
         await read_secrets(cluster, parse(RESOURCE, SPEC))
 
     assert told.value.reason == "SecretKeyMissing"

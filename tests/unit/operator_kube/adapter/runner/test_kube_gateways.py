@@ -104,7 +104,7 @@ async def test_the_older_begins_also_if_it_cannot_be_read_at_once(replica, resou
     assert (reason(cluster, "mybot"), reason(cluster, "other")) == ("TokenInUse", "ShardsConnecting")
 
 
-async def test_one_that_can_never_be_read_holds_up_no_other(replica, resource, cluster):
+async def test_one_that_can_never_be_read_holds_up_no_other_for_long(replica, resource, cluster):
     resource()
     resource("other", token="another")
     cluster.fail("get Secret mybot-token", 500, times=1000)
@@ -158,6 +158,21 @@ async def test_while_they_cannot_be_listed_those_that_run_go_on(replica, resourc
         assert sorted(gateways.names()) == [MYBOT, OTHER]
 
 
+@pytest.mark.parametrize("what", ["mybot-state", "mybot-token"])
+async def test_a_gateway_goes_on_when_a_person_deletes_something_of_it(replica, resource, cluster, what):
+    resource()
+    async with replica() as gateways:
+        for kind in (CONFIG_MAP, SECRET):
+            await cluster.delete(kind, "bots", what)
+        await asyncio.sleep(15.0)
+        resource(shards=2)
+        gateways.note_change(MYBOT)
+        await asyncio.sleep(15.0)
+
+    assert reason(cluster, "mybot") == "ShardsConnecting"
+    assert cluster.look(CONFIG_MAP, "mybot-state")
+
+
 async def test_a_deleted_gateway_is_given_up(replica, resource, cluster):
     resource()
     async with replica() as gateways:
@@ -173,7 +188,9 @@ async def test_one_that_is_made_anew_with_the_same_name_is_begun_anew(replica, r
         await cluster.delete(GATEWAY, *MYBOT)
         again = resource()
         gateways.note_change(MYBOT)
-        await asyncio.sleep(10.0)
+        await asyncio.sleep(5.0)
+        cluster.collect()
+        await asyncio.sleep(15.0)
         assert list(gateways.names()) == [MYBOT]
 
     for kind, name in ((CONFIG_MAP, "mybot-state"), (SECRET, "mybot-control"), (DEPLOYMENT, "mybot-e1-0-1")):
