@@ -73,7 +73,7 @@ def test_no_rule_has_a_wildcard(chart):
     for values in ({}, {"watchNamespaces": ["bots"]}):
         roles = [each for each in chart.rendered(values) if each["kind"] in {"Role", "ClusterRole"}]
 
-        assert len(roles) == 4
+        assert len(roles) == 5
         assert all("*" not in words for role in roles for rule in role["rules"] for words in rule.values())
 
 

@@ -30,6 +30,7 @@ class Worlds:
     def __init__(self, cluster, faults, image):
         self._make = lambda name: World(cluster, faults, name, image)
         self._cluster = cluster
+        self._image = image
         self._faults = faults
         self._names = (f"lossless-{os.getpid()}-{number}" for number in itertools.count(1))
         self._name = None
@@ -50,7 +51,7 @@ class Worlds:
         """End the present world; also what had begun of one that did not come to be."""
         self._faults.undo()
         if self._name is not None:
-            installation.remove(self._cluster, self._name)
+            installation.remove(self._cluster, self._name, self._image)
         self._world = self._name = None
 
 

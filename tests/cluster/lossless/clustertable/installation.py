@@ -38,15 +38,25 @@ def wait_for_deployment(cluster: OwnCluster, namespace: str, name: str) -> None:
     cluster.kubectl(*words, namespace=namespace, timeout_s=READY_WITHIN_S + 10)
 
 
-def remove(cluster: OwnCluster, namespace: str) -> None:
+def remove(cluster: OwnCluster, namespace: str, image: str) -> None:
     """The gateway first, while there is an operator."""
     gone = ("delete", "discordgateway", GATEWAY, "--ignore-not-found", "--timeout=30s")
     cluster.kubectl(*gone, namespace=namespace, check=False)
     cluster.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found", check=False)
+    _on_all_nodes(cluster, "rm", second_name(image, namespace))
+
+
+def second_name(image: str, namespace: str) -> str:
+    """By which the image of a run is another one for Kubernetes."""
+    return f"{image.rpartition(':')[0]}:{namespace}"
 
 
 def name_again(cluster: OwnCluster, image: str, second: str) -> None:
     """Give an image that every node has a second name there."""
+    _on_all_nodes(cluster, "tag", "--force", image, second)
+
+
+def _on_all_nodes(cluster: OwnCluster, *about_images: str) -> None:
     for machine in cluster.machines.values():
-        words = machine._ctr("images", "tag", "--force", image, second)
+        words = machine._ctr("images", *about_images)
         subprocess.run(words, check=True, capture_output=True, timeout=60)

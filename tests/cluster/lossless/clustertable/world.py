@@ -56,7 +56,7 @@ class World:
         self.faults = faults
         self.namespace = namespace
         self.image = image
-        self.second_image = f"{image.rpartition(':')[0]}:{namespace}"
+        self.second_image = installation.second_name(image, namespace)
         self.shards = 0
         installation.install(cluster, namespace, image)
         installation.name_again(cluster, image, self.second_image)
@@ -145,11 +145,11 @@ class World:
         try:
             status = self.gateway().get("status", {})
             pods = "\n".join(map(str, (*self.pods(), *self.operators())))
-            said = self.cluster.logs(
-                f"deployment/{RELEASE}", self.namespace, "--tail=15", "--all-pods=true", "--prefix"
-            )
         except CommandFailedError as failed:
             return str(failed)
+        # Of one whose node is gone there is no log, and kubectl takes that for a failure.
+        of_operator = ("logs", f"deployment/{RELEASE}", "--tail=15", "--all-pods=true", "--prefix")
+        said = self.cluster.kubectl(*of_operator, namespace=self.namespace, check=False)
         return f"{json.dumps(status)}\n{pods}\n{said}"
 
 
