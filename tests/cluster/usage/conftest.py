@@ -85,12 +85,15 @@ def person(newcomer, readme_commands):
     newcomer.types(f"helm uninstall discord-gateway-operator --namespace {newcomer.operator}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bot(person, overlay):
-    """The example's Deployment, without its gateway."""
-    manifests = person.types(f"kubectl kustomize {overlay}")
-    without = [one for one in manifests.split("\n---\n") if "kind: DiscordGateway" not in one]
-    person.cluster.apply("\n---\n".join(without), namespace=person.bots)
+    """The example's Deployment, without its gateway. Each module has its own, which has counted nothing yet."""
+    manifests = person.types(f"kubectl kustomize {overlay}").split("\n---\n")
+    without = "\n---\n".join(one for one in manifests if "kind: DiscordGateway" not in one)
+    person.cluster.apply(without, namespace=person.bots)
+    yield
+    person.cluster.kubectl("delete", "--ignore-not-found", "-f", "-", namespace=person.bots, stdin=without)
+    person.until(lambda: not person.cluster.items("pods", "-l", "app=bot", namespace=person.bots), "the bot to end")
 
 
 @pytest.fixture(scope="module", autouse=True)
