@@ -22,10 +22,12 @@ demo: .venv/ready ## Run the whole on this machine for a minute: no token needed
 
 .PHONY: test
 test: lint ## Run all checks and tests
-	@echo "==> tests: a Kubernetes cluster, other libraries against the simulator, real processes, simulated reshards, unit"
-	@# What the cluster is made of is built meanwhile, from what other tests leave of the processor; they come last.
-	@mkdir -p .cache; cd tests/cluster && nice -n 19 ../../$(BIN)/python -m harness prepare > ../../.cache/cluster.log 2>&1 &
-	@$(BIN)/pytest
+	@echo "==> tests: unit, simulated reshards, other libraries against the simulator, real processes, a Kubernetes cluster"
+	@# What the cluster is made of is built meanwhile, from what other tests leave of the processor; its tests come last.
+	@mkdir -p .cache; \
+	(cd tests/cluster && exec setsid nice -n 19 ../../$(BIN)/python -m harness prepare > ../../.cache/cluster.log 2>&1) & \
+	prepare=$$!; trap 'kill -- -$$prepare 2>/dev/null || true' EXIT; \
+	$(BIN)/pytest
 
 .PHONY: lint
 lint: .venv/ready ## Check style, types and layers
