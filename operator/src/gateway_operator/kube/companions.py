@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Callable
 
 from gateway_operator.core.world import ShardSet
 
@@ -12,6 +13,9 @@ from .network_policy import network_policy
 
 SECRET_BYTES = 32
 
+APPLY_AGAIN = 60.0
+"""Seconds after which all are applied again, though they should be there."""
+
 
 async def control_secret(api: KubeApi, owner: Owner) -> str:
     """The secret by which pods and operator know each other: made once, so that pods can dial every next operator."""
@@ -21,15 +25,20 @@ async def control_secret(api: KubeApi, owner: Owner) -> str:
     if found is not None and value is not None and not is_of_another(owner, found):
         return value
     value = value or secrets.token_urlsafe(SECRET_BYTES)
-    data = {CONTROL_SECRET_KEY: base64.b64encode(value.encode()).decode()}
-    metadata = owner.metadata(name)
+    wanted = _control_secret(owner, value)
     if found is None:
-        await api.create(SECRET, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+        await api.create(SECRET, wanted)
     else:
         # Somebody has emptied it; or it is an earlier resource's, and would be collected with that.
-        ours = found["metadata"] | {"ownerReferences": metadata["ownerReferences"]}
-        await api.replace(SECRET, found | {"metadata": ours, "data": data})
+        ours = found["metadata"] | {"ownerReferences": wanted["metadata"]["ownerReferences"]}
+        await api.replace(SECRET, found | {"metadata": ours, "data": wanted["data"]})
     return value
+
+
+def _control_secret(owner: Owner, value: str) -> Object:
+    data = {CONTROL_SECRET_KEY: base64.b64encode(value.encode()).decode()}
+    metadata = owner.metadata(control_secret_name(owner.name))
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
 
 
 def _value(secret: Object) -> str | None:
@@ -40,15 +49,25 @@ def _value(secret: Object) -> str | None:
 
 
 class Companions:
-    """Keeps them as the active shard set wants them; asks nothing of the API while that stays the same."""
+    """Keeps them as the active shard set wants them. While that stays the same they are only applied now and then."""
 
-    def __init__(self, api: KubeApi, owner: Owner, *, operator_namespace: str) -> None:
+    def __init__(
+        self, api: KubeApi, owner: Owner, *, secret: str, operator_namespace: str, clock: Callable[[], float]
+    ) -> None:
         self._api = api
         self._owner = owner
+        self._secret = secret
         self._operator_namespace = operator_namespace
+        self._clock = clock
+        self._apply_again_at = clock() + APPLY_AGAIN
         self._applied: dict[str, Object | None] = {}
 
     async def follow(self, active: ShardSet | None) -> None:
+        if (now := self._clock()) >= self._apply_again_at:
+            # Somebody may have deleted one: without the secret no new pod starts.
+            self._applied.clear()
+            self._apply_again_at = now + APPLY_AGAIN
+        await self._settle(SECRET, _control_secret(self._owner, self._secret))
         await self._settle(NETWORK_POLICY, network_policy(self._owner, operator_namespace=self._operator_namespace))
         await self._settle(DISRUPTION_BUDGET, None if active is None else disruption_budget(self._owner, active))
 

@@ -18,7 +18,7 @@ from shardpod.contract import ShardRange
 from .api import DEPLOYMENT, GATEWAY, ApiError, Object
 from .claims import Claim, Key
 from .deployment import deployment
-from .memory import KubeMemory, StateUnreadableError
+from .memory import DeposedError, KubeMemory, StateUnreadableError
 from .names import RESHARD_ORDER, RESTART_ORDER
 from .reporter import Reporter
 from .running import Around, Running, owner_of
@@ -52,6 +52,7 @@ class Runner:
         self._running: Running | None = None
         self._reporter: Reporter | None = None
         self._refused: NotUsableError | None = None
+        self._failing: str | None = None
         self._checked_template: object = None
         self._gone = False
 
@@ -103,6 +104,13 @@ class Runner:
         began = self._around.clock()
         try:
             await self._pass()
+            self._failing = None
+        except (ApiError, DeposedError) as error:
+            # The API server is away, or another operator is at work here: no news each second, and no traceback.
+            self._around.reconciles.failed(self.key)
+            if str(error) != self._failing:
+                logger.warning("a pass failed and is tried again", gateway=self._name, problem=str(error))
+            self._failing = str(error)
         except BaseException:
             self._around.reconciles.failed(self.key)
             raise

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -24,10 +24,10 @@ from .companions import Companions, control_secret
 from .deployment import deployment
 from .memory import KubeMemory
 from .metrics import Reconciles
-from .names import Owner
+from .names import RESHARD_ORDER, Owner
 from .pod_template import PodSettings, template_digest
 from .pods import KubePods
-from .settings import Settings, discord_api
+from .settings import Secrets, Settings, discord_api
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -47,6 +47,17 @@ class Around:
     clock: Callable[[], float]
     jitter: random.Random
     keep_out_of_logs: Callable[[Key, tuple[str, ...]], None]
+    ledgers: dict[str, IdentifyLedger] = field(default_factory=dict)
+
+    def ledger_of(self, secrets: Secrets) -> IdentifyLedger:
+        """One a token: Discord counts the identifies of a bot, however many gateways hold its shards."""
+        token = hashlib.sha256(secrets.token.encode()).hexdigest()
+        if token not in self.ledgers:
+            self.ledgers[token] = IdentifyLedger(started_at=self.clock())
+        return self.ledgers[token]
+
+
+_ORDERS = ("", "abort", "pause")
 
 
 class _Discord:
@@ -75,7 +86,9 @@ class Running:
         self.memory = memory
         self.began = around.clock()
         self.had_shards = memory.remembered_shard_set() is not None
-        self.companions = Companions(around.api, owner, operator_namespace=around.operator_namespace)
+        self.companions = Companions(
+            around.api, owner, secret=secret, operator_namespace=around.operator_namespace, clock=around.clock
+        )
         self._around = around
         self._owner = owner
         self._secret = secret
@@ -83,7 +96,7 @@ class Running:
         self._discord = _Discord(discord_api(settings))
         clock = around.clock
         self._watch = GatewayBotWatch(self._discord, changed=changed.set, clock=clock, jitter=around.jitter)
-        ledger, leases = IdentifyLedger(started_at=clock()), LeaseBook()
+        ledger, leases = around.ledger_of(settings.secrets), LeaseBook()
         self.control = ControlServer(
             term=memory.state.term,
             secret=secret,
@@ -151,6 +164,14 @@ class Running:
         """The annotation is state, and `abort` something to be done once: it is done when the annotation changes."""
         state = self.memory.state
         if order == state.order:
+            return
+        if order not in _ORDERS:
+            self.memory.state = replace(state, order=order)
+            logger.warning(
+                f"the annotation {RESHARD_ORDER} says nothing that can be done: it may be abort or pause",
+                gateway=self._owner.name,
+                order=order[:40],
+            )
             return
         self.memory.state = replace(state, order=order)
         if order == "abort":

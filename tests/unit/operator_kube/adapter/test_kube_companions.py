@@ -7,7 +7,7 @@ import pytest
 
 from gateway_operator.core.world import ShardSet
 from gateway_operator.kube.api import DISRUPTION_BUDGET, NETWORK_POLICY, SECRET, ApiError
-from gateway_operator.kube.companions import Companions, control_secret
+from gateway_operator.kube.companions import APPLY_AGAIN, Companions, control_secret
 from gateway_operator.kube.names import is_owned_by
 from shardpod.contract import ShardRange
 
@@ -20,8 +20,8 @@ def shard_set(*pods, epoch=1):
 
 
 @pytest.fixture
-def companions(cluster, owner):
-    return Companions(cluster, owner, operator_namespace="system")
+def companions(cluster, owner, clock):
+    return Companions(cluster, owner, secret="s3cret", operator_namespace="system", clock=clock)
 
 
 # The control secret.
@@ -85,7 +85,22 @@ async def test_they_are_applied_once_while_the_set_stays_the_same(companions, cl
     for _ in range(3):
         await companions.follow(shard_set((0, 3), (4, 7)))
 
-    assert cluster.done == [f"apply NetworkPolicy {POLICY}", f"apply PodDisruptionBudget {POLICY}"]
+    policies = [f"apply NetworkPolicy {POLICY}", f"apply PodDisruptionBudget {POLICY}"]
+    assert cluster.done == [f"apply Secret {SECRET_NAME}", *policies]
+
+
+async def test_one_that_somebody_deletes_is_there_again_a_minute_later_and_the_secret_is_the_same(
+    companions, cluster, clock, owner
+):
+    await companions.follow(shard_set((0, 3), (4, 7)))
+    for kind, name in ((SECRET, SECRET_NAME), (NETWORK_POLICY, POLICY), (DISRUPTION_BUDGET, POLICY)):
+        await cluster.delete(kind, owner.namespace, name)
+    clock.advance(APPLY_AGAIN)
+    await companions.follow(shard_set((0, 3), (4, 7)))
+
+    assert base64.b64decode(cluster.look(SECRET, SECRET_NAME)["data"]["secret"]) == b"s3cret"
+    assert cluster.look(NETWORK_POLICY, POLICY)
+    assert cluster.look(DISRUPTION_BUDGET, POLICY)
 
 
 async def test_a_single_pod_has_no_disruption_budget(companions, cluster):

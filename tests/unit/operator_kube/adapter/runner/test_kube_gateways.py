@@ -219,3 +219,17 @@ async def test_when_it_is_ended_nothing_of_it_goes_on(replica, resource, cluster
 
     assert cluster.done == []
     assert [one for one in asyncio.all_tasks() if one is not asyncio.current_task()] == []
+
+
+async def test_two_gateways_that_hold_parts_of_one_bots_shards_share_its_identifies(replica, resource):
+    part = {"shards": 4, "reshard": {"auto": False}}
+    resource(sharding={"lastShardId": 1}, **part)
+    resource("other", sharding={"firstShardId": 2}, **part)
+    resource("third", token="another")
+    async with replica() as gateways:
+        ledgers = {
+            name: gateways._runners["bots", name]._running.control._ledger for name in ("mybot", "other", "third")
+        }
+
+    assert ledgers["mybot"] is ledgers["other"]
+    assert ledgers["third"] is not ledgers["mybot"]

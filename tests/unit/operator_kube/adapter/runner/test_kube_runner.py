@@ -142,6 +142,18 @@ async def test_an_order_is_heeded_while_the_spec_is_wrong(runner_of, resource, c
     assert stored(cluster).record.request.paused
 
 
+async def test_a_misspelt_order_changes_nothing(runner_of, resource, cluster, passing):
+    resource()
+    runner = runner_of()
+    await passing(runner)
+    resource(annotations={"discordgateway.dev/reshard": "pause"})
+    await passing(runner)
+    resource(annotations={"discordgateway.dev/reshard": "paused"})
+    await passing(runner)
+
+    assert stored(cluster).record.request.paused
+
+
 # Deposed, deleted.
 
 
