@@ -168,7 +168,8 @@ class Running:
         if order not in _ORDERS:
             self.memory.state = replace(state, order=order)
             logger.warning(
-                f"the annotation {RESHARD_ORDER} says nothing that can be done: it may be abort or pause",
+                "an annotation says nothing that can be done: it may be abort or pause",
+                annotation=RESHARD_ORDER,
                 gateway=self._owner.name,
                 order=order[:40],
             )
