@@ -11,7 +11,6 @@ from shardpod.worker.worker import Worker
 
 from .bot import Bot, Sink
 from .discord import Discord
-from .leases import Leases
 from .network import Network
 from .virtual_loop import Process, this_process
 
@@ -23,14 +22,13 @@ RESTART = 0.2
 
 
 class Surroundings:
-    """What pods are put into. `leases`: all that they were granted."""
+    """What pods are put into."""
 
-    def __init__(self, random: Random, discord: Discord, bot: Bot, network: Network, leases: Leases) -> None:
+    def __init__(self, random: Random, discord: Discord, bot: Bot, network: Network) -> None:
         self.random = random
         self.discord = discord
         self.bot = bot
         self.network = network
-        self.leases = leases
 
 
 class SimulatedWorker:
@@ -50,20 +48,13 @@ class SimulatedWorker:
         self._pod = this_process()
         self._report: WorkerReport | None = None
         self._ended = WorkerReport()
-        self._all_told: WorkerReport | None = None
         self._stopping = False
         self._hurry = asyncio.Event()
         workers_of(self._pod).append(self)
 
     @property
     def report(self) -> WorkerReport:
-        """What it and those before it say; put together once, as it is looked at far more often than it changes."""
-        if self._all_told is None:
-            self._all_told = self._ended if self._report is None else merged((self._ended, self._report))
-        return self._all_told
-
-    def _said(self, report: WorkerReport | None) -> None:
-        self._report, self._all_told = report, None
+        return self._ended if self._report is None else merged((self._ended, self._report))
 
     @property
     def running(self) -> bool:
@@ -112,7 +103,7 @@ class SimulatedWorker:
 
     def _took(self, report: WorkerReport, process: Process) -> None:
         if process is self.process and not process.dead:
-            self._said(report)
+            self._report = report
             self.problem = None
             self._on_report()
 
@@ -128,7 +119,7 @@ class SimulatedWorker:
         self.process = self.worker = None
         if self._report is not None:
             self._ended = merged((self._ended, counts_only(self._report)))
-            self._said(None)
+            self._report = None
         self.restarts += 1
         self.problem = "a worker died; it is started again"
         self._on_report()
@@ -174,7 +165,7 @@ class SimulatedWorker:
             done = asyncio.get_running_loop().create_future()
             process.soon(LINE, lambda: self._create(self._stop(drain_for, done)))
             async with asyncio.timeout(drain_for + 10.0):
-                self._said(await done)
+                self._report = await done
         process.kill()
 
     async def _stop(self, drain_for: float, done: asyncio.Future) -> None:
