@@ -6,14 +6,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .bot import Taken
-from .discord import BUCKET_SECONDS
 from .faults import REPEATING, Injection
 
 if TYPE_CHECKING:
     from .run import World
 
 SHOWN = 3
-MAX_CONCURRENCY = 16
 LATE_AT_MOST = 8.0
 
 
@@ -47,7 +45,8 @@ class Checker:
             *self._lost_or_doubled(injection),
             *self._out_of_order(injection),
             *self._two_owners(),
-            *self._identified_too_fast(),
+            *self._beyond_the_lease(),
+            *self._world.limit.violations(self._world.identify_reserve)[:SHOWN],
             *self._left_over(),
         ]
 
@@ -86,15 +85,19 @@ class Checker:
         return any(window.began - skew <= injection.at <= window.ended for window in self._windows())
 
     def _may_be_doubled(self, taken: list[Taken], extra: int) -> bool:
-        """Only around a handover that was given back after it was live, and then both tell the content."""
+        """Only what a taker delivered under a lease, and the giver when that was over; and both tell the content."""
         given_back = [one for one in self._windows() if not one.committed]
-        by_takers = [
-            one
-            for one in taken
-            if any(w.began <= one.sent_at <= w.ended and one.epoch == w.to_epoch for w in given_back)
-        ]
         telling = [one for one in taken if one.content]
-        return len(by_takers) >= extra and len({one.key for one in telling}) >= 2 * extra
+        by_takers = {one.key for one in telling if any(self._under_lease(one, window) for window in given_back)}
+        by_givers = {one.key for one in telling if any(self._after_leases(one, window) for window in given_back)}
+        return len(by_takers) >= extra and len(by_givers - by_takers) >= extra
+
+    def _under_lease(self, one: Taken, window: Window) -> bool:
+        leases = self._world.leases
+        return one.epoch == window.to_epoch and leases.covers(window.number, one.process, one.sent_at)
+
+    def _after_leases(self, one: Taken, window: Window) -> bool:
+        return one.epoch == window.from_epoch and one.sent_at >= self._world.leases.end(window.number) > 0
 
     def _told(self, taken: list[Taken]) -> list[tuple]:
         return [(one.epoch, one.key.lstrip("0"), round(one.sent_at, 3), one.process, one.content[:6]) for one in taken]
@@ -189,18 +192,25 @@ class Checker:
                 found.append(f"I1: {self._told([one])} of {guild} in handover {window.number}, live since {since:.3f}")
         return found[:SHOWN]
 
-    # I4, and what is left.
+    # I3: what may be repeated is bounded by the lease.
 
-    def _identified_too_fast(self) -> list[str]:
-        buckets = defaultdict(list)
-        for at, shard_id, _ in self._world.discord.identifies:
-            buckets[shard_id % MAX_CONCURRENCY].append(at)
-        return [
-            f"I4: bucket {bucket} identified twice in {after - before:.2f} s"
-            for bucket, times in buckets.items()
-            for before, after in pairwise(times)
-            if after - before < BUCKET_SECONDS
-        ][:SHOWN]
+    def _beyond_the_lease(self) -> list[str]:
+        """Until the commit a taker delivers under its pod's lease alone, and nothing is given back before the last."""
+        leases, events = self._world.leases, self._world.discord.events
+        windows = self._windows()
+        found = [
+            f"I3: handover {one.number} was given back at {one.ended:.3f}, and its last lease ended at {end:.3f}"
+            for one in windows
+            if not one.committed and one.ended < (end := leases.end(one.number))
+        ]
+        for one in self._world.bot.taken:
+            key = events[one.number][1] >> 22
+            window = next((w for w in windows if w.covers(key) and w.began <= one.sent_at < w.ended), None)
+            if window is not None and one.epoch == window.to_epoch and not self._under_lease(one, window):
+                found.append(f"I3: {self._told([one])} in handover {window.number} without a lease")
+        return found[:SHOWN]
+
+    # What is left.
 
     def _left_over(self) -> list[str]:
         """I6, and the end of a reshard: the active set has all its sessions, and no other has any."""

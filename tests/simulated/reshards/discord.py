@@ -4,6 +4,7 @@ import asyncio
 import json
 from random import Random
 
+from .start_limit import StartLimit
 from .virtual_loop import NOBODY, Process, this_process
 
 HEARTBEAT_MS = 41_250
@@ -11,8 +12,9 @@ ALIKE = 0.25
 """The part of the events that look like others of their guild and have no id."""
 LATE = 0.3
 """The part of the events that come late by one session: by the allowed skew at most."""
+SWAPPED_WITHIN = 0.08
+"""Two events change places that are at most so far apart, as a part of the allowed skew: with `LATE` it is kept."""
 TRAVEL = 0.01
-BUCKET_SECONDS = 5.0
 FIRST_GUILD = 1000
 
 
@@ -79,17 +81,19 @@ class Discord:
     """Implements `Connector`. `events` are what was sent: (number, guild, kind, content, time); numbers from 1.
 
     `missing`: the part of the events that a set, by its shard count, does not get. `partial`: events that one of the
-    sets did not get and never will.
+    sets did not get and never will. `reordered`: the set, by its shard count, whose sessions get events in another
+    order.
     """
 
-    def __init__(self, random: Random, *, guilds: int, max_skew: float) -> None:
+    def __init__(self, random: Random, *, guilds: int, max_skew: float, limit: StartLimit) -> None:
         self.events: list[tuple[int, int, str, str, float]] = [(0, 0, "", "", 0.0)]
         self.sessions: dict[str, Session] = {}
-        self.identifies: list[tuple[float, int, int]] = []
+        self.limit = limit
         self.guilds = [(FIRST_GUILD + random.randrange(10**6)) << 22 | n for n in range(guilds)]
         self.cut_off: set[Process] = set()
         self.missing: dict[int, float] = {}
         self.partial: set[int] = set()
+        self.reordered: int | None = None
         self._random = random
         self._max_skew = max_skew
         self._lines: set[Line] = set()
@@ -123,7 +127,7 @@ class Discord:
                 self._resume(line, message["d"]["session_id"], message["d"]["seq"])
 
     def _identify(self, line: Line, shard_id: int, shard_count: int) -> None:
-        self.identifies.append((asyncio.get_running_loop().time(), shard_id, shard_count))
+        self.limit.identified(asyncio.get_running_loop().time(), shard_id, shard_count)
         for other in self.sessions.values():
             if (other.shard_id, other.shard_count) == (shard_id, shard_count):
                 self.end(other, 4000)
@@ -156,23 +160,50 @@ class Discord:
     # What happens.
 
     def happen(self) -> None:
-        """One event, in one guild, or now and then in none."""
+        """One event, in one guild, or now and then in none; or two, which the sessions of a set get the other way."""
         random = self._random
-        now = asyncio.get_running_loop().time()
-        number = len(self.events)
         guild = 0 if random.random() < 0.05 else random.choice(self.guilds)
+        first, sessions = self._event(guild), self._sessions(guild)
+        late = next((one for one in sessions if one.shard_count == self.reordered), None)
+        self._send(first, [one for one in sessions if one is not late])
+        if late is not None:
+            apart = random.choice((0.0, random.uniform(0, SWAPPED_WITHIN * self._max_skew)))
+            asyncio.get_running_loop().call_later(apart, self._swap, first, late, context=NOBODY)
+
+    def _swap(self, first: int, session: Session) -> None:
+        """What follows in this session comes before `first`: an event of the same guild, or of another."""
+        mine = [guild for guild in self.guilds if (guild >> 22) % session.shard_count == session.shard_id]
+        same = self.events[first][1]
+        guild = self._random.choice((same, *mine)) if self._random.random() < 0.6 else same
+        self._send(self._event(guild), self._sessions(guild))
+        if session.ended:
+            self.partial.add(first)
+        else:
+            self._send(first, [session])
+
+    def _event(self, guild: int) -> int:
+        """The number of a new one."""
+        random, number = self._random, len(self.events)
         if random.random() < ALIKE:
             kind, content = "TYPING_START", str(random.randrange(2))
         elif random.random() < 0.5:
             kind, content = "MESSAGE_CREATE", f"m{number}"
         else:
             kind, content = "MESSAGE_UPDATE", f"u{number}"
-        self.events.append((number, guild, kind, content, now))
-        fields = [f'"user":"{content}"', f'"id":"{content}"'] + ([f'"guild_id":"{guild}"'] if guild else [])
+        self.events.append((number, guild, kind, content, asyncio.get_running_loop().time()))
         self._note_unsent(number, guild >> 22)
-        for session in list(self.sessions.values()):
-            if session.ended or (guild >> 22) % session.shard_count != session.shard_id:
-                continue
+        return number
+
+    def _sessions(self, guild: int) -> list[Session]:
+        """Of all sets, those that get the guild's events."""
+        key = guild >> 22
+        return [one for one in self.sessions.values() if not one.ended and key % one.shard_count == one.shard_id]
+
+    def _send(self, number: int, sessions: list[Session]) -> None:
+        random = self._random
+        _, guild, kind, content, _ = self.events[number]
+        fields = [f'"user":"{content}"', f'"id":"{content}"'] + ([f'"guild_id":"{guild}"'] if guild else [])
+        for session in sessions:
             if random.random() < self.missing.get(session.shard_count, 0.0):
                 self.partial.add(number)
                 continue

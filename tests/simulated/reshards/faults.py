@@ -43,6 +43,9 @@ DISCORD = (
     "new set misses events",
     "old session is late",
     "new session is late",
+    "old set reorders events",
+    "new set reorders events",
+    "identify budget changes",
 )
 BOT = ("bot is slow", "bot is down", "bot crashes")
 PEOPLE = ("abort", "another target", "pods are replaced", "another leader")
@@ -62,6 +65,15 @@ class Injection:
         self.at = 0.0
         self.settled = True
         self._random = random
+
+    def prepare(self, world: "World") -> None:
+        """Before anything runs: what the fault needs the world to be like."""
+        if self.fault == "identify budget changes":
+            limit = world.limit
+            limit.told_every = self._random.choice((0.1, 0.5, 2.0))
+            limit.max_concurrency = self._random.choice((16, 16, 16, 4))
+            if self._random.random() < 0.8:
+                limit.resets_at = world.beginning + self._random.uniform(8.0, 30.0)
 
     async def run(self, world: "World") -> None:
         if self.fault == "none" and self.step != "Aborting":
@@ -83,7 +95,7 @@ class Injection:
         skip = self._random.choice((0, 0, 1, 2))
         if self.step == "Aborting":
             await self._abort_in_the_middle(world)
-            await self._until(lambda: _phase(world) is ReshardPhase.ABORTING)
+            await self._until(world, lambda: _phase(world) is ReshardPhase.ABORTING)
             if self._random.random() < 0.7:
                 steps = ("rehearse", "fencing", "fenced", "live", "settled")
                 await self._reach(world, self._random.choice(steps), 0)
@@ -95,7 +107,7 @@ class Injection:
             await self._reach(world, self._random.choice(("fencing", "fenced", "live", "settled")), 0)
         else:
             await self._until(
-                lambda: (r := world.operators.memory.record.reshard) is not None and (r.handed or r.fenced)
+                world, lambda: (r := world.operators.memory.record.reshard) is not None and (r.handed or r.fenced)
             )
         world.operators.wish(ReshardRequest(abort=True))
 
@@ -108,7 +120,7 @@ class Injection:
             reshard = memory.record.reshard
             if reshard is None:
                 return False
-            if step in ("Starting", "Warming", "Draining"):
+            if step in ("Preparing", "Starting", "Warming", "Draining"):
                 return reshard.phase.value == step
             handover = reshard.handover
             left = len(reshard.pending.ranges) - len(reshard.handed)
@@ -120,11 +132,18 @@ class Injection:
                 return False
             return step == "fencing" or step in {state for _, state in states(world)}
 
-        await self._until(reached)
+        await self._until(world, reached)
 
-    async def _until(self, condition) -> None:
-        while not condition():  # noqa: ASYNC110 -- it is looked at from outside, as often as matters
-            await asyncio.sleep(0.005)
+    async def _until(self, world: "World", condition) -> None:
+        """What workers do is looked at from outside, as often as matters; all else changes with what is stored."""
+        memory = world.operators.memory
+        while not condition():
+            handover = memory.record.reshard.handover if memory.record.reshard else None
+            if handover is not None and handover.step == "go":
+                await asyncio.sleep(0.005)
+            else:
+                memory.stored.clear()
+                await memory.stored.wait()
 
     # What.
 
@@ -134,6 +153,8 @@ class Injection:
             await self._do_to_a_set(world, whose, what, lasts)
             return
         match self.fault:
+            case "identify budget changes":
+                await self._change_the_budget(world, lasts)
             case "operator crashes":
                 world.operators.crash()
                 await asyncio.sleep(lasts)
@@ -184,6 +205,26 @@ class Injection:
         world.network.mend(before.process)
         world.operators.kill(before)
 
+    async def _change_the_budget(self, world: "World", lasts: float) -> None:
+        """Others have used it up, and fewer may identify at once; a shard may need just that. Then it is refilled."""
+        limit, random = world.limit, self._random
+        foretold = limit.resets_at < world.now() + 60.0
+        limit.remaining = random.choice((0, 5, 10, 11, random.randint(12, 16)))
+        limit.max_concurrency = random.choice((1, 2, 4, 16))
+        if not foretold and random.random() < 0.5:
+            limit.total = max(limit.remaining, 15)
+        living = [one for one in world.discord.sessions.values() if not one.ended]
+        if self.step not in ("Preparing", "Starting") and random.random() < 0.7:
+            world.discord.end(random.choice(living))
+        await asyncio.sleep(lasts)
+        limit.max_concurrency = random.choice((1, 4, 16))
+        if foretold:
+            await asyncio.sleep(max(0.0, limit.resets_at - world.now()))
+        else:
+            limit.refill(world.now())
+        while not world.all_connected():  # noqa: ASYNC110 -- who waits for a permit is told to for a minute at most
+            await asyncio.sleep(0.1)
+
     async def _do_to_a_set(self, world: "World", whose: str, what: str, lasts: float) -> None:
         shard_count = world.before if whose == "old" else world.after
         instance = self._victim(world, whose)
@@ -195,6 +236,10 @@ class Injection:
                     (world.discord.reconnect if "reconnects" in what else world.discord.end)(session)
             case "session is late":
                 await self._late(world, shard_count, lasts)
+            case "set reorders events":
+                world.discord.reordered = shard_count
+                await asyncio.sleep(max(lasts, 2.0))
+                world.discord.reordered = None
             case "set misses events":
                 world.discord.missing[shard_count] = 0.3
                 await asyncio.sleep(min(lasts, 2.0))

@@ -1,13 +1,22 @@
 """The design with one of its parts left out: each has to be found out by the checker, or the part is not tested."""
 
+import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import gateway_operator.core.reshard_handover as handover_module
 import shardpod.handover.taker as taker_module
+from gateway_operator.core.identify_ledger import IdentifyLedger
+from gateway_operator.core.identify_queue import Place
 from shardpod.handover import Verdict, Windows
 from shardpod.handover.giver import Giver, GiverState
 from shardpod.handover.taker import Taker, TakerState
 from shardpod.pod.control_client import ControlClient
+from shardpod.window_lengths import WindowLengths
+from shardpod.worker.messages import Lease
+
+from .workers import SimulatedWorker
 
 
 def without_the_tail() -> None:
@@ -63,16 +72,71 @@ def without_the_term() -> None:
     ControlClient._received = received
 
 
-MUTANTS: dict[str, tuple[Callable[[], None], list[tuple[str, str]]]] = {
-    "tail": (without_the_tail, [("none", "none")]),
-    "history": (without_the_history, [("none", "none")]),
-    "ring": (without_the_ring, [("none", "none")]),
-    "hold": (without_the_hold, [("new worker crashes", "live"), ("new worker crashes", "fenced")]),
-    "rehearsal": (without_the_rehearsal, [("new session is late", "Warming"), ("old session is late", "Warming")]),
-    "lease": (without_the_lease, [("new worker crashes, and its pod is cut off", "live")]),
-    "term": (
-        without_the_term,
-        [("another leader", "settled"), ("another leader", "live"), ("another leader", "fenced")],
+def with_longer_leases() -> None:
+    """Everybody agrees on leases that last five times as long, so nothing but the clock can tell."""
+    WindowLengths.lease = property(lambda windows: 10 * windows.fence_timeout)
+
+
+def with_leases_from_their_answer() -> None:
+    """A lease that was long on its way lasts as long as any."""
+    tell = SimulatedWorker.tell
+
+    def told(self: SimulatedWorker, message: object) -> None:
+        if isinstance(message, Lease):
+            now = asyncio.get_running_loop().time()
+            message = Lease(message.number, now + self.around.leases.lasts)
+        tell(self, message)
+
+    SimulatedWorker.tell = told
+
+
+def without_waiting_for_the_last_lease() -> None:
+    """A range is given back as soon as no further lease is granted."""
+    handover_module._over = lambda _lease, _now: True
+
+
+def without_the_ledgers_patience() -> None:
+    """Whoever asks for a permit gets one."""
+    ask = IdentifyLedger.ask
+
+    def granted(self: IdentifyLedger, epoch: int, shard_id: int, shard_count: int, *, ready: bool, now: float):
+        if not ready or not self._budget.known:
+            return ask(self, epoch, shard_id, shard_count, ready=ready, now=now)
+        return self._grant(Place(epoch=epoch, shard_id=shard_id, shard_count=shard_count), now)
+
+    IdentifyLedger.ask = granted
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`where` it has to go wrong for it to be missed: fault and step; `said` of what is found then."""
+
+    leave_out: Callable[[], None]
+    where: list[tuple[str, str]]
+    said: str = "I"
+
+
+CALM = [("none", "none")]
+LATE = [("new session is late", "Warming"), ("old session is late", "Warming")]
+CUT_OFF = [("new pod is cut off from the operator", "live"), ("operator crashes", "live")]
+BUDGET = [("identify budget changes", "Starting")]
+
+MUTANTS = {
+    "tail": Mutant(without_the_tail, CALM),
+    "history": Mutant(without_the_history, CALM),
+    "ring": Mutant(without_the_ring, CALM),
+    "hold": Mutant(without_the_hold, [("new worker crashes", "live"), ("new worker crashes", "fenced")]),
+    "rehearsal": Mutant(without_the_rehearsal, LATE),
+    "lease": Mutant(without_the_lease, [("new worker crashes, and its pod is cut off", "live")]),
+    "end of a lease at the taker": Mutant(without_the_lease, CUT_OFF, "without a lease"),
+    "length of a lease": Mutant(with_longer_leases, CUT_OFF, "without a lease"),
+    "asking that a lease counts from": Mutant(
+        with_leases_from_their_answer, [("control messages are late", "live")], "without a lease"
     ),
+    "wait for the last lease": Mutant(
+        without_waiting_for_the_last_lease, [("new worker crashes", "live")], "its last lease ended"
+    ),
+    "term": Mutant(without_the_term, [("another leader", step) for step in ("settled", "live", "fenced")]),
+    "ledger": Mutant(without_the_ledgers_patience, BUDGET, "I4"),
 }
-"""What is left out, and what has to go wrong for it to be missed."""
+"""What is left out, and where that is found."""

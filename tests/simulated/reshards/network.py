@@ -64,7 +64,7 @@ class Network:
             await asyncio.sleep(PEER_TIMEOUT)
             return Failed("timed out")
         answer = asyncio.get_running_loop().create_future()
-        process.start(self.serve(pod, body, answer))
+        process.start(self._serve(pod, body, answer))
         try:
             async with asyncio.timeout(10.0):
                 body = await answer

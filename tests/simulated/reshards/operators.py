@@ -14,10 +14,12 @@ from gateway_operator.operator import Operator
 
 from .network import Network, tear_all_of
 from .pods import Pods
+from .start_limit import StartLimit
 from .virtual_loop import Process
 
 WALL = 1_700_000_000.0
-BUDGET = 1000
+BEFORE_THE_FIRST = 10.0
+"""Seconds for which nobody had led when the first operator begins: it has no permits of another to wait for."""
 
 
 class Memory:
@@ -29,6 +31,7 @@ class Memory:
         self.actives: list[tuple[float, object]] = []
         self._checkpoints = {}
         self._numbers = {"number": 0, "restarts": 0}
+        self.stored = asyncio.Event()
 
     @property
     def record(self) -> ReshardRecord:
@@ -52,6 +55,7 @@ class Memory:
 
     def remember_reshard(self, record: ReshardRecord) -> None:
         self.history.append((asyncio.get_running_loop().time(), record))
+        self.stored.set()
 
     async def flush(self) -> None:
         """All is stored at once."""
@@ -72,24 +76,25 @@ class Memory:
 class Answer:
     """GET /gateway/bot, asked by each operator at its start and now and then."""
 
-    def __init__(self, remaining) -> None:
+    def __init__(self, limit: StartLimit) -> None:
         self.problem = None
-        self._remaining = remaining
+        self._limit = limit
         self._read_at = -1e9
         self._info: GatewayInfo | None = None
 
     @property
     def info(self) -> GatewayInfo:
         now = asyncio.get_running_loop().time()
-        if now - self._read_at > 60.0:
+        if now - self._read_at > self._limit.told_every:
             self._read_at = now
+            told = self._limit.tell(now)
             self._info = GatewayInfo(
                 url="wss://discord",
                 recommended_shards=1,
-                total=BUDGET,
-                remaining=self._remaining(),
-                reset_at=now + 80_000.0,
-                max_concurrency=16,
+                total=told.total,
+                remaining=told.remaining,
+                reset_at=told.resets_at,
+                max_concurrency=told.max_concurrency,
                 read_at=now,
             )
         return self._info
@@ -111,22 +116,23 @@ class Guarded:
 class Leader:
     """One operator, from its start to its death."""
 
-    def __init__(self, term: int, gateway: DiscordGateway, memory: Memory, pods: Pods, remaining) -> None:
+    def __init__(self, term: int, gateway: DiscordGateway, memory: Memory, pods: Pods, limit: StartLimit) -> None:
         self.overthrown = False
         self.process = Process(f"operator {term}")
-        self.process.run(self._start, term, gateway, memory, pods, remaining)
+        self.process.run(self._start, term, gateway, memory, pods, limit)
 
-    def _start(self, term: int, gateway: DiscordGateway, memory: Memory, pods: Pods, remaining) -> None:
+    def _start(self, term: int, gateway: DiscordGateway, memory: Memory, pods: Pods, limit: StartLimit) -> None:
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
-        ledger, leases = IdentifyLedger(started_at=loop.time()), LeaseBook()
+        led_since = loop.time() - (BEFORE_THE_FIRST if term == 1 else 0.0)
+        ledger, leases = IdentifyLedger(started_at=led_since), LeaseBook()
         self.control = ControlServer(
             term=term, secret="c", ledger=ledger, leases=leases, changed=changed, clock=loop.time
         )
         self.operator = Operator(
             gateway,
             secrets_digest="",
-            discord=Answer(remaining),
+            discord=Answer(limit),
             pods=Guarded(self, pods),
             control=self.control,
             ledger=ledger,
@@ -143,14 +149,16 @@ class Leader:
 class Operators:
     """Whoever leads. `wish` is what a person asks for."""
 
-    def __init__(self, gateway: DiscordGateway, network: Network, pods: Pods, random: Random, identifies) -> None:
+    def __init__(
+        self, gateway: DiscordGateway, network: Network, pods: Pods, random: Random, limit: StartLimit
+    ) -> None:
         self.memory = Memory()
         self.term = 0
         self._gateway = gateway
         self._network = network
         self._pods = pods
         self._random = random
-        self._identifies = identifies
+        self._limit = limit
 
     @property
     def leader(self) -> Leader:
@@ -158,7 +166,7 @@ class Operators:
 
     def begin(self) -> None:
         self.term += 1
-        leader = Leader(self.term, self._gateway, self.memory, self._pods, lambda: BUDGET - len(self._identifies))
+        leader = Leader(self.term, self._gateway, self.memory, self._pods, self._limit)
         self._network.leader = leader
         self._network.leaders.append(leader)
 

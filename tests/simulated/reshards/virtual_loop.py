@@ -9,7 +9,7 @@ import heapq
 import selectors
 from asyncio import events
 from collections.abc import Callable, Coroutine
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 
@@ -78,11 +78,8 @@ def this_process() -> Process:
     return process
 
 
-class _Jump(selectors.BaseSelector):
-    """Waits for nothing but the next timer, and not even for that."""
-
-    def __init__(self, jump: Callable[[float | None], None]) -> None:
-        self._jump = jump
+class _Nothing(selectors.BaseSelector):
+    """There are no files here."""
 
     def register(self, fileobj, events, data=None):
         return selectors.SelectorKey(fileobj, 0, events, data)
@@ -91,8 +88,6 @@ class _Jump(selectors.BaseSelector):
         return selectors.SelectorKey(fileobj, 0, 0, None)
 
     def select(self, timeout=None):
-        if timeout != 0:
-            self._jump(timeout)
         return []
 
     def get_map(self):
@@ -100,23 +95,35 @@ class _Jump(selectors.BaseSelector):
 
 
 class _Handle(events.Handle):
+    """What is called, and for whom; `_when` only of a timer. Made at once, without asyncio's chain of constructors."""
+
+    __slots__ = ("_process", "_when")
+
+    def __init__(self, callback, args, loop, context: Context | None, when: float = 0.0) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = copy_context() if context is None else context
+        self._process = self._context.get(_process)
+        self._when = when
+        self._repr = self._source_traceback = None
+        self._cancelled = self._process is not None and self._process.dead
+
+    def when(self) -> float:
+        return self._when
+
     def _run(self) -> None:
-        process = self._context.get(_process)
-        if process is not None and process.halted:
-            process.kept_waiting.append(self)
+        if self._process is not None and self._process.halted:
+            self._process.kept_waiting.append(self)
         else:
             super()._run()
-
-
-class _TimerHandle(_Handle, events.TimerHandle):
-    pass
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._virtual_now = 1000.0
-        super().__init__(_Jump(self._jump))
-        self._clock_resolution = 1e-6
+        self._timers = 0
+        super().__init__(_Nothing())
         self.set_exception_handler(self._failed)
         self.failures: list[str] = []
         self.graveyard: set[asyncio.Task[Any]] = set()
@@ -125,36 +132,43 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual_now
 
     def call_soon(self, callback, *args, context=None):
-        process = _process.get() if context is None else context.get(_process)
         handle = _Handle(callback, args, self, context)
-        if process is not None and process.dead:
-            handle.cancel()
-        else:
+        if not handle._cancelled:
             self._ready.append(handle)
         return handle
 
     def call_at(self, when, callback, *args, context=None):
-        process = _process.get() if context is None else context.get(_process)
-        handle = _TimerHandle(when, callback, args, self, context)
-        if process is not None and process.dead:
-            handle._cancelled = True
-        else:
-            heapq.heappush(self._scheduled, handle)
-            handle._scheduled = True
+        handle = _Handle(callback, args, self, context, when)
+        if not handle._cancelled:
+            self._timers += 1
+            heapq.heappush(self._scheduled, (when, self._timers, handle))
         return handle
+
+    def _run_once(self) -> None:
+        """As asyncio's, without anything to select: what is ready, and else the next timer.
+
+        Timers are tuples, which are compared without a call; there are thousands in a run.
+        """
+        ready, timers = self._ready, self._scheduled
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
+        if not ready and not self._stopping:
+            if not timers:
+                raise StandstillError
+            self._virtual_now = max(self._virtual_now, timers[0][0])
+        while timers and timers[0][0] <= self._virtual_now:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
     def forget_the_dead(self) -> None:
         """Nothing that was scheduled for a dead process is done. Its tasks are kept, as ending them would run them."""
-        for handle in (*self._ready, *self._scheduled):
-            process = handle._context.get(_process)
-            if process is not None and process.dead and not handle._cancelled:
+        for handle in (*self._ready, *(timer[2] for timer in self._scheduled)):
+            if handle._process is not None and handle._process.dead and not handle._cancelled:
                 handle.cancel()
         self.graveyard |= asyncio.all_tasks(self)
-
-    def _jump(self, seconds: float | None) -> None:
-        if seconds is None:
-            raise StandstillError
-        self._virtual_now += seconds
 
     def _failed(self, loop, context) -> None:
         error = context.get("exception")

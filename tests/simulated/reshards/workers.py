@@ -11,6 +11,7 @@ from shardpod.worker.worker import Worker
 
 from .bot import Bot, Sink
 from .discord import Discord
+from .leases import Leases
 from .network import Network
 from .virtual_loop import Process, this_process
 
@@ -22,13 +23,14 @@ RESTART = 0.2
 
 
 class Surroundings:
-    """What pods are put into."""
+    """What pods are put into. `leases`: all that they were granted."""
 
-    def __init__(self, random: Random, discord: Discord, bot: Bot, network: Network) -> None:
+    def __init__(self, random: Random, discord: Discord, bot: Bot, network: Network, leases: Leases) -> None:
         self.random = random
         self.discord = discord
         self.bot = bot
         self.network = network
+        self.leases = leases
 
 
 class SimulatedWorker:
@@ -48,13 +50,20 @@ class SimulatedWorker:
         self._pod = this_process()
         self._report: WorkerReport | None = None
         self._ended = WorkerReport()
+        self._all_told: WorkerReport | None = None
         self._stopping = False
         self._hurry = asyncio.Event()
         workers_of(self._pod).append(self)
 
     @property
     def report(self) -> WorkerReport:
-        return self._ended if self._report is None else merged((self._ended, self._report))
+        """What it and those before it say; put together once, as it is looked at far more often than it changes."""
+        if self._all_told is None:
+            self._all_told = self._ended if self._report is None else merged((self._ended, self._report))
+        return self._all_told
+
+    def _said(self, report: WorkerReport | None) -> None:
+        self._report, self._all_told = report, None
 
     @property
     def running(self) -> bool:
@@ -103,7 +112,7 @@ class SimulatedWorker:
 
     def _took(self, report: WorkerReport, process: Process) -> None:
         if process is self.process and not process.dead:
-            self._report = report
+            self._said(report)
             self.problem = None
             self._on_report()
 
@@ -119,7 +128,7 @@ class SimulatedWorker:
         self.process = self.worker = None
         if self._report is not None:
             self._ended = merged((self._ended, counts_only(self._report)))
-            self._report = None
+            self._said(None)
         self.restarts += 1
         self.problem = "a worker died; it is started again"
         self._on_report()
@@ -165,7 +174,7 @@ class SimulatedWorker:
             done = asyncio.get_running_loop().create_future()
             process.soon(LINE, lambda: self._create(self._stop(drain_for, done)))
             async with asyncio.timeout(drain_for + 10.0):
-                self._report = await done
+                self._said(await done)
         process.kill()
 
     async def _stop(self, drain_for: float, done: asyncio.Future) -> None:
