@@ -253,7 +253,7 @@ class Custody:
         if self._part is not None:
             if ours and isinstance(self._part, Giver) and self._part.order.go:
                 # What the taker delivered under its lease may come to our session only now.
-                self._given_back, self._content_until = self._part.order, now + self._orders.windows.tolerance
+                self._given_back, self._content_until = self._part.order, now + self._orders.windows.history
             self._part.end(ours=ours)
             self._collect()
             self._part = None

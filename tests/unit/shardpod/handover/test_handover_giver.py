@@ -145,7 +145,7 @@ def test_what_is_given_back_is_delivered_in_order_with_its_content(giver, fence,
     for n in (1, 2, 3):
         side.receive(n, key=n % 2)
     side.follow(120.0, handover=None)
-    side.receive(4, key=1, at=127.1)
+    side.receive(4, key=1, at=160.0)
 
     assert side.state is None
     delivered = side.deliver()
