@@ -286,7 +286,7 @@ def test_what_comes_soon_after_the_range_was_given_back_tells_its_content_for_th
 ):
     side = fence(giver())
     side.follow(103.0, handover=None)
-    for number, key, at in ((1, 0, 104.0), (2, 3, 104.0), (3, 0, 110.1)):
+    for number, key, at in ((1, 0, 104.0), (2, 3, 104.0), (3, 0, 150.0)):
         assert side.receive(number, key=key, at=at) is Verdict.OURS
     side.deliver()
 
