@@ -142,6 +142,17 @@ def _info(body: bytes, *, asked_at: float, answered_at: float) -> GatewayInfo:
     )
 
 
+class DiscordOfNow:
+    """Discord's API by the settings of now: `api` is replaced when they change."""
+
+    def __init__(self, api: DiscordApi) -> None:
+        self.api = api
+
+    async def gateway_bot(self) -> GatewayInfo:
+        """As `DiscordApi.gateway_bot`."""
+        return await self.api.gateway_bot()
+
+
 def _refusal(status: int, headers: dict[str, str], body: bytes) -> DiscordApiError:
     match status:
         case 401 | 403:

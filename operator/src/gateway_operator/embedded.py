@@ -22,8 +22,7 @@ from .control import ControlServer
 from .core.identify_ledger import IdentifyLedger
 from .core.leases import LeaseBook
 from .core.status_model import GatewayStatus
-from .core.world import GatewayInfo
-from .discord_api import DiscordApi, TokenRefusedError, bot_authorization
+from .discord_api import DiscordApi, DiscordOfNow, TokenRefusedError, bot_authorization
 from .gateway_bot_watch import GatewayBotWatch
 from .local.pod_process import PodCommand
 from .local.pods import LocalPods
@@ -116,7 +115,7 @@ async def run_embedded(
         changed=changed,
         clock=clock,
     )
-    discord = _Discord(_discord_api(gateway, credentials))
+    discord = DiscordOfNow(_discord_api(gateway, credentials))
     watch = GatewayBotWatch(discord, changed=changed.set, clock=clock, jitter=jitter)
     operator = Operator(
         gateway,
@@ -156,16 +155,6 @@ async def run_embedded(
             await _end(operator, pods, hurried=stop.hurried)
             raise
         await _end(operator, pods, hurried=stop.hurried)
-
-
-class _Discord:
-    """Discord's API by the manifest and the secrets of now."""
-
-    def __init__(self, api: DiscordApi) -> None:
-        self.api = api
-
-    async def gateway_bot(self) -> GatewayInfo:
-        return await self.api.gateway_bot()
 
 
 async def _begin_anew(

@@ -50,7 +50,7 @@ class Operator:
     """Runs one gateway. `changed` wakes the loop; `status`, a summary, is None until the first pass is through.
 
     `clock` is monotonic, in seconds, and the one that the adapters use; `calendar` tells the same moment's date.
-    `secrets_digest` tells secrets apart without telling them.
+    `secrets_digest` tells apart what pods are started with and the manifest does not tell, secrets above all.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from clustertable.run import RATE
 from clustertable.scenario import perform
 from clustertable.scenarios import SCENARIOS
 from clustertable.table import cells, render, stable, stable_rows
-from faulttable.table import replace
+from faulttable.page import replace
 from harness import report
 
 PAGE = Path(__file__).parents[3] / "docs" / "kubernetes-table.md"

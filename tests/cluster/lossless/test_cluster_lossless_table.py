@@ -9,7 +9,7 @@ from clustertable.scenario import Row, Scenario
 from clustertable.scenarios import SCENARIOS
 from clustertable.services import Connection, Taken, longest_gap
 from clustertable.table import HEADINGS, cells, render, stable, stable_rows
-from faulttable.table import BEGIN, END, replace, words
+from faulttable.page import BEGIN, END, replace, words
 
 PAGE = Path(__file__).parents[3] / "docs" / "kubernetes-table.md"
 NOTHING = dict.fromkeys(Row.__slots__, 0)

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from faulttable.page import replace
 from faulttable.scenario import perform
 from faulttable.scenarios import IN_RUN_ORDER, SCENARIOS
-from faulttable.table import cells, render, replace, stable, stable_rows
+from faulttable.table import cells, render, stable, stable_rows
 
 PAGE = Path(__file__).parents[3] / "docs" / "lossless.md"
 WRITE = "WRITE_LOSSLESS"

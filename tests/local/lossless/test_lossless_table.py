@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from faulttable.page import BEGIN, END, replace, words
 from faulttable.scenario import Row, Scenario
 from faulttable.scenarios import IN_RUN_ORDER, SCENARIOS
-from faulttable.table import BEGIN, END, HEADINGS, cells, render, replace, stable, stable_rows, words
+from faulttable.table import HEADINGS, cells, render, stable, stable_rows
 
 PAGE = Path(__file__).parents[3] / "docs" / "lossless.md"
 NOTHING = dict.fromkeys(Row.__slots__, 0)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from faulttable.table import replace
+from faulttable.page import replace
 from reshardtable.run import RATE
 from reshardtable.scenario import perform
 from reshardtable.scenarios import SCENARIOS

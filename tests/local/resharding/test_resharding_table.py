@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from faulttable.table import BEGIN, END, replace, words
+from faulttable.page import BEGIN, END, replace, words
 from reshardtable.arrivals import Arrival, count, numbers_by_key
 from reshardtable.scenario import Row, Scenario
 from reshardtable.scenarios import SCENARIOS

@@ -14,7 +14,7 @@ from kubernetes.aio import client, config
 
 from gateway_operator.model import API_VERSION
 
-FIELD_MANAGER = "discord-gateway-operator"
+from .names import FIELD_MANAGER
 
 Object = dict[str, Any]
 """An object of the API, as JSON has it."""
@@ -183,16 +183,14 @@ def _about(status: Object | None) -> str:
     return str(details.get("name", "")) if isinstance(details, dict) else ""
 
 
-async def connect(*, context: str | None = None) -> KubeApi:
+async def connect() -> KubeApi:
     """By the service account in a pod, else by the user's kubeconfig. Raises ApiError."""
     settings = client.Configuration()
     try:
         try:
             config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            await config.load_kube_config(  # type: ignore[no-untyped-call]
-                context=context, client_configuration=settings
-            )
+            await config.load_kube_config(client_configuration=settings)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
         raise ApiError(f"no way to the Kubernetes API is configured: {error}") from error
     return KubeApi(client.ApiClient(configuration=settings))

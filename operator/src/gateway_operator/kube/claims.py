@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
+from gateway_operator.control import Key
 from gateway_operator.model import Spec
-
-Key = tuple[str, str]
-"""Namespace and name of a gateway."""
 
 
 @dataclass(frozen=True, slots=True)

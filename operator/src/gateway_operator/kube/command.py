@@ -1,6 +1,5 @@
 """The command `discord-gateway-operator`, which the chart's Deployment runs."""
 
-import os
 import signal
 import socket
 import sys
@@ -149,5 +148,5 @@ async def _run(options: Options, log_format: LogFormat, level: LogLevel) -> None
     with stop.heeded():
         # One that came before there was a handler has waited until now (kube.entry).
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-        api = await connect(context=os.environ.get("KUBE_CONTEXT"))
+        api = await connect()
         await run_on_kubernetes(api, options, stop, keep_out_of_logs)

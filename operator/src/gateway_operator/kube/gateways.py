@@ -10,11 +10,11 @@ from contextlib import suppress
 
 import structlog
 
+from gateway_operator.control import Key
 from gateway_operator.core.reshard_order import ReshardPreview
 from gateway_operator.core.status_model import GatewayStatus
 
 from .api import GATEWAY, Object
-from .claims import Key
 from .runner import Runner
 from .running import Around
 
@@ -49,11 +49,16 @@ class Gateways:
         return self._runners[key].preview(to)
 
     def note_change(self, key: Key) -> None:
-        """A watch has told of something of this gateway."""
+        """A watch has told of this gateway's resource, which may be a new one."""
         if (runner := self._runners.get(key)) is not None:
             runner.note_change()
         else:
             self._look.set()
+
+    def note_pods(self, key: Key) -> None:
+        """A watch has told of its Deployments or pods."""
+        if (runner := self._runners.get(key)) is not None:
+            runner.note_pods()
 
     async def run(self) -> None:
         """Until cancelled. Whatever ends it ends the runners; pods go on alone."""

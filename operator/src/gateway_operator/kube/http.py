@@ -13,10 +13,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from pydantic import ValidationError
 
+from gateway_operator.control import Key
 from gateway_operator.core.reshard_order import ReshardOrder, ReshardPreview
 from gateway_operator.core.status_model import GatewayStatus
 
-from .metrics import GatewayCollector, Key
+from .metrics import GatewayCollector
 
 NAMES_SHOWN = 20
 """Of the gateways that are known, in the answer to one that is not."""

@@ -1,7 +1,11 @@
 """The Lease that the operator's replicas elect their leader by, at the API server."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from .api import LEASE, ApiError, KubeApi
 from .elector import LeaseConflictError, LeaseObject
+from .network_policy import OPERATOR_LABELS
 
 
 class KubeLeases:
@@ -16,8 +20,7 @@ class KubeLeases:
         return await self._api.get(LEASE, self._namespace, self._name)
 
     async def create(self, lease: LeaseObject) -> None:
-        labels = {"app.kubernetes.io/name": "discord-gateway-operator"}
-        metadata = {"namespace": self._namespace, "name": self._name, "labels": labels}
+        metadata = {"namespace": self._namespace, "name": self._name, "labels": dict(OPERATOR_LABELS)}
         with _conflicts():
             await self._api.create(LEASE, lease | {"metadata": metadata})
 
@@ -26,9 +29,11 @@ class KubeLeases:
             await self._api.replace(LEASE, lease)
 
 
-class _conflicts:  # noqa: N801 -- used as a statement
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ApiError) and error.conflict:
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    try:
+        yield
+    except ApiError as error:
+        if error.conflict:
             raise LeaseConflictError from error
+        raise

@@ -11,15 +11,13 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway_operator.control import Key
 from gateway_operator.core.status_model import ConditionStatus, GatewayStatus, Phase
 from gateway_operator.core.world import ReshardPhase
 
 _PREFIX = "discord_gateway_operator"
 _OF_A_GATEWAY = ("namespace", "gateway")
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-
-Key = tuple[str, str]
-"""Namespace and name of a gateway."""
 
 
 class Statuses(Protocol):

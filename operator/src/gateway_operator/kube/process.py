@@ -11,12 +11,12 @@ from typing import Protocol
 import structlog
 from prometheus_client import CollectorRegistry
 
-from gateway_operator.control import ControlService
+from gateway_operator.control import ControlService, Key
 from gateway_operator.core.reshard_order import ReshardPreview
 from gateway_operator.core.status_model import GatewayStatus
 
 from .api import KubeApi
-from .claims import Claims, Key
+from .claims import Claims
 from .elector import Elector, Leadership
 from .gateways import Gateways
 from .http import application, serving
@@ -60,7 +60,7 @@ async def run_on_kubernetes(
     control, registry = ControlService(), CollectorRegistry()
     secrets = _Secrets(keep_out_of_logs)
     terms = _Terms(api, options, control, Reconciles(registry), secrets.keep, clock)
-    watching = Watching(terms.note_change, options.namespaces)
+    watching = Watching(terms, options.namespaces)
     elector = Elector(
         KubeLeases(api, options.namespace, options.lease),
         options.replica,
@@ -148,9 +148,15 @@ class _Terms:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
+    # gateway_operator.kube.watching.Watched
+
     def note_change(self, key: Key) -> None:
         if self._gateways is not None:
             self._gateways.note_change(key)
+
+    def note_pods(self, key: Key) -> None:
+        if self._gateways is not None:
+            self._gateways.note_pods(key)
 
     # gateway_operator.kube.http.Gateways
 

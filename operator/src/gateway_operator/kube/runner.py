@@ -1,12 +1,11 @@
 """Runs one gateway on Kubernetes while this replica leads: reads its resource, gives it an operator, reports."""
 
 import asyncio
-import hashlib
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import structlog
 
+from gateway_operator.control import Key
 from gateway_operator.core.layout import pod_name
 from gateway_operator.core.reshard_order import ReshardPreview
 from gateway_operator.core.status_model import GatewayStatus
@@ -16,7 +15,7 @@ from gateway_operator.operator import keep_passing
 from shardpod.contract import ShardRange
 
 from .api import DEPLOYMENT, GATEWAY, ApiError, Object
-from .claims import Claim, Key
+from .claims import Claim
 from .deployment import deployment
 from .memory import DeposedError, KubeMemory, StateUnreadableError
 from .names import RESHARD_ORDER, RESTART_ORDER
@@ -39,7 +38,7 @@ FAREWELL = 60.0
 
 
 class Runner:
-    """`prepare`, then `run` until cancelled or the resource is gone."""
+    """`look` for what it is to run, then `run` until cancelled or the resource is gone."""
 
     def __init__(self, key: Key, around: Around) -> None:
         self.key = key
@@ -57,8 +56,12 @@ class Runner:
         self._gone = False
 
     def note_change(self) -> None:
-        """Something of this gateway has changed."""
+        """Its resource has changed."""
         self._reread_at = 0.0
+        self.changed.set()
+
+    def note_pods(self) -> None:
+        """Its Deployments or pods have changed."""
         if self._running is not None:
             self._running.pods.note_change()
         self.changed.set()
@@ -157,7 +160,7 @@ class Runner:
                 owner_of(self._resource),
                 previous=self._resource.get("status") or {},
                 clock=self._around.clock,
-                calendar=lambda: datetime.now(UTC),
+                calendar=self._around.calendar,
                 replica=self._around.replica,
             )
         await self._reporter.report(status, generation=self._resource["metadata"].get("generation", 1))
@@ -235,8 +238,8 @@ class Runner:
             raise problem
 
     def _claim(self, settings: Settings) -> None:
-        token = hashlib.sha256(settings.secrets.token.encode()).hexdigest()
-        first = self._around.claims.make(self.key, Claim.of(settings.gateway.spec, token=token))
+        claim = Claim.of(settings.gateway.spec, token=settings.secrets.token_digest)
+        first = self._around.claims.make(self.key, claim)
         if first is not None:
             raise NotUsableError(
                 "TokenInUse",

@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 
 import structlog
 
-from gateway_operator.control import ControlServer, ControlService
+from gateway_operator.control import ControlServer, ControlService, Key
 from gateway_operator.core.identify_ledger import IdentifyLedger
 from gateway_operator.core.leases import LeaseBook
 from gateway_operator.core.reshard_order import ReshardOrder
-from gateway_operator.core.world import GatewayInfo, InstanceSpec
-from gateway_operator.discord_api import DiscordApi
+from gateway_operator.core.world import InstanceSpec
+from gateway_operator.discord_api import DiscordOfNow
 from gateway_operator.gateway_bot_watch import GatewayBotWatch
 from gateway_operator.operator import Operator
 
 from .api import KubeApi, Object
-from .claims import Claims, Key
+from .claims import Claims
 from .companions import Companions, control_secret
 from .deployment import deployment
 from .memory import KubeMemory
@@ -47,27 +47,17 @@ class Around:
     clock: Callable[[], float]
     jitter: random.Random
     keep_out_of_logs: Callable[[Key, tuple[str, ...]], None]
+    calendar: Callable[[], datetime] = lambda: datetime.now(UTC)
     ledgers: dict[str, IdentifyLedger] = field(default_factory=dict)
 
     def ledger_of(self, secrets: Secrets) -> IdentifyLedger:
         """One a token: Discord counts the identifies of a bot, however many gateways hold its shards."""
-        token = hashlib.sha256(secrets.token.encode()).hexdigest()
-        if token not in self.ledgers:
-            self.ledgers[token] = IdentifyLedger(started_at=self.clock())
-        return self.ledgers[token]
+        if secrets.token_digest not in self.ledgers:
+            self.ledgers[secrets.token_digest] = IdentifyLedger(started_at=self.clock())
+        return self.ledgers[secrets.token_digest]
 
 
 _ORDERS = ("", "abort", "pause")
-
-
-class _Discord:
-    """Discord's API by the settings of now."""
-
-    def __init__(self, api: DiscordApi) -> None:
-        self.api = api
-
-    async def gateway_bot(self) -> GatewayInfo:
-        return await self.api.gateway_bot()
 
 
 class Running:
@@ -93,7 +83,7 @@ class Running:
         self._owner = owner
         self._secret = secret
         self._settings = settings
-        self._discord = _Discord(discord_api(settings))
+        self._discord = DiscordOfNow(discord_api(settings))
         clock = around.clock
         self._watch = GatewayBotWatch(self._discord, changed=changed.set, clock=clock, jitter=around.jitter)
         ledger, leases = around.ledger_of(settings.secrets), LeaseBook()
@@ -126,7 +116,7 @@ class Running:
             memory=memory,
             changed=changed,
             clock=clock,
-            calendar=_date,
+            calendar=around.calendar,
         )
         around.control.register(key, self.control)
         self._reading = asyncio.create_task(self._watch.keep_reading(0.0))
@@ -138,7 +128,7 @@ class Running:
         """Take the gateway up. Raises ApiError, StateUnreadableError."""
         owner = owner_of(resource)
         memory = await KubeMemory.taken_up(
-            around.api, owner, resource.get("status") or {}, clock=around.clock, calendar=_date
+            around.api, owner, resource.get("status") or {}, clock=around.clock, calendar=around.calendar
         )
         secret = await control_secret(around.api, owner)
         around.keep_out_of_logs(key, (*settings.secrets.all(), secret))
@@ -165,8 +155,8 @@ class Running:
         state = self.memory.state
         if order == state.order:
             return
+        self.memory.state = replace(state, order=order)
         if order not in _ORDERS:
-            self.memory.state = replace(state, order=order)
             logger.warning(
                 "an annotation says nothing that can be done: it may be abort or pause",
                 annotation=RESHARD_ORDER,
@@ -174,11 +164,8 @@ class Running:
                 order=order[:40],
             )
             return
-        self.memory.state = replace(state, order=order)
-        if order == "abort":
-            answer = self.operator.take(ReshardOrder(abort=True))
-        else:
-            answer = self.operator.take(ReshardOrder(pause=order == "pause"))
+        wanted = ReshardOrder(abort=True) if order == "abort" else ReshardOrder(pause=order == "pause")
+        answer = self.operator.take(wanted)
         logger.info("order to the reshard", gateway=self._owner.name, order=order or "none", answer=answer.message)
 
     def _keep_image(self, settings: Settings) -> None:
@@ -206,10 +193,6 @@ class Running:
             wanted_number=spec.number,
             settings=replace(self._around.pod_settings, image=self.memory.state.image),
         )
-
-
-def _date() -> datetime:
-    return datetime.now(UTC)
 
 
 def owner_of(resource: Object) -> Owner:

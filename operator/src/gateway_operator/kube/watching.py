@@ -8,14 +8,14 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import kopf
 import structlog
 
+from gateway_operator.control import Key
 from gateway_operator.model import API_VERSION
 
-from .claims import Key
 from .names import FIELD_MANAGER, GATEWAY
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -37,11 +37,21 @@ class _Backoffs:
             yield 5.0
 
 
-class Watching:
-    """`changed` is called in the loop that `start` was called in."""
+class Watched(Protocol):
+    """Who is told of changes. What is read again is only what has changed: pods tell of themselves all the time."""
 
-    def __init__(self, changed: Callable[[Key], None], namespaces: Sequence[str]) -> None:
-        self._changed = changed
+    def note_change(self, key: Key) -> None:
+        """Something is new about the gateway's resource."""
+
+    def note_pods(self, key: Key) -> None:
+        """Something is new about its Deployments or pods."""
+
+
+class Watching:
+    """`watched` is told in the loop that `start` was called in."""
+
+    def __init__(self, watched: Watched, namespaces: Sequence[str]) -> None:
+        self._watched = watched
         self._namespaces = tuple(namespaces)
         self._stop = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -84,19 +94,19 @@ class Watching:
         kopf.on.login(registry=registry)(_login)
 
         async def of_the_resource(namespace: str | None, name: str | None, **_: Any) -> None:
-            self._tell((namespace or "", name or ""))
+            self._tell(self._watched.note_change, (namespace or "", name or ""))
 
         async def of_a_child(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-            self._tell((namespace or "", labels.get(GATEWAY, "")))
+            self._tell(self._watched.note_pods, (namespace or "", labels.get(GATEWAY, "")))
 
         kopf.on.event(_GROUP, _VERSION, "discordgateways", registry=registry)(of_the_resource)
         for kind in _CHILDREN:
             kopf.on.event(*kind, labels={GATEWAY: kopf.PRESENT}, registry=registry)(of_a_child)
         return registry
 
-    def _tell(self, key: Key) -> None:
+    def _tell(self, note: Callable[[Key], None], key: Key) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._changed, key)
+            self._loop.call_soon_threadsafe(note, key)
 
 
 def _login(**given: Any) -> kopf.ConnectionInfo | None:

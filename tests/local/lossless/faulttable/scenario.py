@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from .page import slug
 from .world import USUAL, Run, Settings, World
 
 
@@ -23,8 +24,7 @@ class Scenario:
 
     @property
     def slug(self) -> str:
-        kept = "".join(letter if letter.isalnum() else " " for letter in self.title.lower())
-        return "-".join(kept.split())
+        return slug(self.title)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from faulttable.page import slug
+
 from .run import Run
 from .world import USUAL, Settings, World
 
@@ -27,8 +29,7 @@ class Scenario:
 
     @property
     def slug(self) -> str:
-        kept = "".join(letter if letter.isalnum() else " " for letter in self.title.lower())
-        return "-".join(kept.split())
+        return slug(self.title)
 
 
 @dataclass(frozen=True, slots=True)

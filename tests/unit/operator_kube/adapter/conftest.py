@@ -36,6 +36,7 @@ class Cluster:
 
     def __init__(self):
         self.done = []
+        self.asked = []
         self.pending = False
         self._objects = {}
         self._troubles = []
@@ -198,6 +199,7 @@ class Cluster:
 
     def _asked(self, verb, kind: Kind, name):
         request = f"{verb} {kind.name} {name}"
+        self.asked.append(f"{verb} {kind.name}")
         trouble = next((one for one in self._troubles if request.startswith(one[0])), None)
         if trouble is not None:
             self._troubles.remove(trouble)

@@ -15,9 +15,20 @@ def told():
     return []
 
 
+class Watched:
+    def __init__(self, told):
+        self._told = told
+
+    def note_change(self, key):
+        self._told.append(("resource", key))
+
+    def note_pods(self, key):
+        self._told.append(("pods", key))
+
+
 @pytest.fixture
 def watching(told):
-    return Watching(told.append, ("bots",))
+    return Watching(Watched(told), ("bots",))
 
 
 def handlers(watching):
@@ -30,7 +41,7 @@ async def test_an_event_of_a_resource_is_about_its_gateway(watching, told):
     await handlers(watching)["discordgateways"].fn(namespace="bots", name="mybot", labels={}, event={})
     await asyncio.sleep(0)
 
-    assert told == [("bots", "mybot")]
+    assert told == [("resource", ("bots", "mybot"))]
 
 
 @pytest.mark.parametrize("kind", ["deployments", "pods"])
@@ -39,14 +50,14 @@ async def test_an_event_of_a_child_is_about_the_gateway_of_its_label(watching, t
     await handlers(watching)[kind].fn(namespace="bots", name="mybot-e1-0-15-x", labels={GATEWAY: "mybot"}, event={})
     await asyncio.sleep(0)
 
-    assert told == [("bots", "mybot")]
+    assert told == [("pods", ("bots", "mybot"))]
 
 
 async def test_what_comes_after_the_end_is_told_to_nobody(watching, told):
     loop = asyncio.new_event_loop()
     loop.close()
     watching._loop = loop
-    watching._tell(("bots", "mybot"))
+    watching._tell(watching._watched.note_pods, ("bots", "mybot"))
 
     assert told == []
 

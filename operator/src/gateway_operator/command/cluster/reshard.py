@@ -13,8 +13,9 @@ from gateway_operator.command.reshard_words import preview_lines
 from gateway_operator.core.reshard_order import ReshardOrder
 from gateway_operator.core.status_model import GatewayStatus, ReshardStatus
 from gateway_operator.core.world import ReshardPhase
-from gateway_operator.kube.client.gateways import RESHARD_ANNOTATION, Resource
+from gateway_operator.kube.client.gateways import Resource
 from gateway_operator.kube.client.leader import LeaderError
+from gateway_operator.kube.names import RESHARD_ORDER
 
 from .asking import Cluster, for_cluster, on_cluster
 from .choice import Chosen
@@ -76,12 +77,12 @@ def reshard_on_cluster(
 async def _begin(cluster: Cluster, resource: Resource, order: ReshardOrder) -> str:
     assert order.to is not None, "neither of the others was asked for"
     running = await _check(cluster, resource, order)
-    if resource.annotations.get(RESHARD_ANNOTATION) == ABORT:
+    if resource.annotations.get(RESHARD_ORDER) == ABORT:
         # In one change: without the order to give up, the number of before would be begun again.
         await cluster.gateways.change(resource.name, spec={"shards": order.to}, reshard=None)
     else:
         await cluster.gateways.scale(resource.name, order.to)
-    paused = resource.annotations.get(RESHARD_ANNOTATION) == PAUSE
+    paused = resource.annotations.get(RESHARD_ORDER) == PAUSE
     words = f"resharding from {running} to {order.to} shards"
     return f"{words}; paused: --resume lets it go on" if paused else words
 
@@ -111,7 +112,7 @@ async def _abort(cluster: Cluster, resource: Resource) -> str:
             f"all is handed over to the {reshard.to} new shards, so nothing can be given up any more: "
             "to go back, reshard --to the former number when it is done"
         )
-    if resource.annotations.get(RESHARD_ANNOTATION) == ABORT and reshard.phase != ReshardPhase.ABORTING:
+    if resource.annotations.get(RESHARD_ORDER) == ABORT and reshard.phase != ReshardPhase.ABORTING:
         # The order of another time, heeded then: only a change of it is one again.
         await cluster.gateways.change(resource.name, reshard=None)
         await asyncio.sleep(HEEDED)

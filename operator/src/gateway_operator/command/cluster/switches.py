@@ -32,7 +32,8 @@ def pause(name: str | None) -> None:
 
 @click.command(
     short_help="Close all sessions until `resume`.",
-    help="""Close all sessions until `resume`, so that they can be resumed. What is waiting for the bot is kept.
+    help="""Close all sessions until `resume`, so that they can be resumed. Not while the bot is down: what waits for it
+goes with the pods, but for what Discord replays.
 
 No event is received meanwhile. Discord replays those of a minute or so; after some minutes the sessions are gone, and
 coming back costs an identify for each shard.

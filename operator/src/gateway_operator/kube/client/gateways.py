@@ -7,11 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway_operator.core.status_model import Condition, ConditionStatus, GatewayStatus, Phase
+from gateway_operator.kube.names import PREFIX
+from gateway_operator.model import API_VERSION
 
-from .api import GROUP, RESOURCE, Api, ClusterError, Request, Trouble, objects
-
-RESHARD_ANNOTATION = f"{GROUP}/reshard"
-RESTART_ANNOTATION = f"{GROUP}/restart"
+from .api import RESOURCE, Api, ClusterError, Request, Trouble, objects
 
 _NOT_REPORTED = "the operator has not reported on it yet"
 
@@ -66,7 +65,7 @@ class Gateways:
 
     async def change(self, name: str, *, spec: Mapping[str, Any] | None = None, **annotations: str | None) -> None:
         """Merge into the spec, and set or (None) remove the annotations `reshard` and `restart`."""
-        noted = {f"{GROUP}/{key}": value for key, value in annotations.items()}
+        noted = {f"{PREFIX}{key}": value for key, value in annotations.items()}
         body = ({"metadata": {"annotations": noted}} if noted else {}) | ({"spec": spec} if spec else {})
         await objects(self._api, self._request("patch", name, body=body))
 
@@ -100,7 +99,7 @@ class Gateways:
 
 def _path(namespace: str | None) -> str:
     within = f"/namespaces/{namespace}" if namespace else ""
-    return f"/apis/{GROUP}/v1alpha1{within}/{RESOURCE}"
+    return f"/apis/{API_VERSION}{within}/{RESOURCE}"
 
 
 def _resource(found: Mapping[str, Any]) -> Resource:

@@ -78,6 +78,7 @@ def passing(cluster, clock):
     async def passing(runner, passes=4):
         for _ in range(passes):
             runner.note_change()
+            runner.note_pods()
             await runner._running._watch.read() if runner._running else None
             await runner.one_pass()
             cluster.roll()

@@ -142,6 +142,17 @@ async def test_an_order_is_heeded_while_the_spec_is_wrong(runner_of, resource, c
     assert stored(cluster).record.request.paused
 
 
+async def test_news_of_pods_alone_is_no_reason_to_read_anything_else_again(runner_of, resource, cluster, passing):
+    resource()
+    await passing(runner := runner_of())
+    cluster.asked.clear()
+    runner.note_pods()
+    await runner.one_pass()
+
+    reads = {request for request in cluster.asked if request.startswith(("get", "find"))}
+    assert reads == {"find Deployment", "find Pod"}
+
+
 async def test_a_misspelt_order_changes_nothing(runner_of, resource, cluster, passing):
     resource()
     runner = runner_of()
