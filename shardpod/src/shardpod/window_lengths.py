@@ -42,6 +42,15 @@ class WindowLengths:
         return self.tail - self.ring - self.tolerance + self.fence_timeout / 2
 
     @property
+    def comparison_reach(self) -> float:
+        """How long after a comparison the fence may be, so that the next one, at the fence, leaves nothing out between.
+
+        The first says something up to its skew ago, and the next of what came in its tail, less what its edge cuts off,
+        and what the clocks cannot tell.
+        """
+        return self.tail - 2 * self.max_skew - 2 * self.fence_timeout
+
+    @property
     def lease(self) -> float:
         """For so long a taker may deliver after it has asked."""
         return 2 * self.fence_timeout

@@ -96,7 +96,7 @@ class Discord:
         self.reordered: int | None = None
         self._random = random
         self._max_skew = max_skew
-        self._lines: set[Line] = set()
+        self._lines: dict[Line, None] = {}  # in the order of their making, so that a seed replays
 
     # shardpod.transport.Connector
 
@@ -106,7 +106,7 @@ class Discord:
         if self._is_cut_off(process):
             raise ConnectionError("no network")
         line = Line(self, listener, process)
-        self._lines.add(line)
+        self._lines[line] = None
         listener.opened(line)
         line.say(b'{"op":10,"d":{"heartbeat_interval":%d},"s":null,"t":null}' % HEARTBEAT_MS)
 

@@ -208,7 +208,8 @@ class Injection:
     async def _change_the_budget(self, world: "World", lasts: float) -> None:
         """Others have used it up, and fewer may identify at once; a shard may need just that. Then it is refilled."""
         limit, random = world.limit, self._random
-        foretold = limit.resets_at < world.now() + 60.0
+        resets_at = limit.resets_at
+        foretold = resets_at < world.now() + 60.0
         limit.remaining = random.choice((0, 5, 10, 11, random.randint(12, 16)))
         limit.max_concurrency = random.choice((1, 2, 4, 16))
         if not foretold and random.random() < 0.5:
@@ -219,7 +220,7 @@ class Injection:
         await asyncio.sleep(lasts)
         limit.max_concurrency = random.choice((1, 4, 16))
         if foretold:
-            await asyncio.sleep(max(0.0, limit.resets_at - world.now()))
+            await asyncio.sleep(max(0.0, resets_at - world.now()))
         else:
             limit.refill(world.now())
         while not world.all_connected():  # noqa: ASYNC110 -- who waits for a permit is told to for a minute at most

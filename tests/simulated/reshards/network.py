@@ -23,7 +23,7 @@ class Network:
         self.leader = None
         self.leaders: list = []
         self.pods: dict[str, tuple[Process, object]] = {}
-        self.wires: set[Wire] = set()
+        self.wires: dict[Wire, None] = {}  # in the order of their making, so that a seed replays
         self.torn = 0.0
         self._random = random
 
@@ -146,7 +146,7 @@ class Wire:
         mine, theirs = End(self), End(self)
         mine.other, theirs.other = theirs, mine
         self._ends = mine, theirs
-        network.wires.add(self)
+        network.wires[self] = None
         leader.process.start(leader.control.serve(theirs))
         return mine
 
@@ -185,7 +185,7 @@ class Wire:
         """Both ends find it closed; of what is on its way some still arrives."""
         if self.open:
             self.open = False
-            self._network.wires.discard(self)
+            self._network.wires.pop(self, None)
             loop = asyncio.get_running_loop()
             for end in self._ends:
                 loop.call_at(loop.time() + self._network.delay(), end.arrive, _END, context=NOBODY)

@@ -151,7 +151,7 @@ async def _live(world: World, injection: Injection, outcome: Outcome) -> None:
     injecting.cancel()
     outcome.seconds = world.now() - BEGINNING
     outcome.hit = injection.done
-    if not done and injection.fault != "identify budget changes":  # with no identify left, to wait is right
+    if not done:
         reshard = memory.record.reshard
         status = world.operators.leader.operator.status
         outcome.violations.append(f"stuck: {status and status.reshard and status.reshard.message}; {reshard}")

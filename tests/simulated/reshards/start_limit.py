@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 TOTAL = 1000
 DAY = 86_400.0
+APART = 7200.0
+"""Seconds between the ends of two windows at least, also where two begin within moments."""
 FIRST_WINDOW_ENDS = 80_000.0
 """Seconds from the beginning until the first window ends."""
 BUCKET_SECONDS = 5.0
@@ -47,10 +49,10 @@ class StartLimit:
         return told
 
     def refill(self, now: float) -> None:
-        """A new window begins."""
+        """A new window begins; its end is hours after the one before, which is how windows are told apart."""
         self.total = self.remaining = TOTAL
         self.window += 1
-        self.resets_at = now + DAY
+        self.resets_at = max(now + DAY, self.resets_at + APART)
 
     def _refill_if_due(self, now: float) -> None:
         if now >= self.resets_at:

@@ -78,15 +78,19 @@ class Custody:
             self._part.stood_still(now)
             self._collect()
 
-    def received(self, event: Event) -> Verdict:
-        """Take note of an event, before any filter of the user's."""
+    def received(self, event: Event, since: float | None = None) -> Verdict:
+        """Take note of an event, before any filter of the user's.
+
+        `since`: it is a replay, and would have come at any time from then on if its connection had not broken.
+        """
         if is_of_session(event.type):
             return Verdict.OURS
         key = key_of(event)
-        verdict = self._verdict(event, key)
+        late = 0.0 if since is None else max(0.0, event.received_at - since)
+        verdict = self._verdict(event, key, late)
         if not event.initial:  # the other set's sessions do not get it
             # What is held may turn out the other's, and be asked back soon after: an abort needs the payload then.
-            self.history.saw(event, key, keep=verdict is not Verdict.OURS)
+            self.history.saw(event, key, keep=verdict is not Verdict.OURS, late=late)
         return verdict
 
     def restored(self, event: Event) -> Verdict:
@@ -186,11 +190,11 @@ class Custody:
 
     # Inside.
 
-    def _verdict(self, event: Event, key: int) -> Verdict:
+    def _verdict(self, event: Event, key: int, late: float = 0.0) -> Verdict:
         pending_shard = key % self._orders.pending_count
         part = self._part
         if part is not None and part.order.covers(pending_shard):
-            verdict = part.received(event)
+            verdict = part.received(event, late)
             if part.effects:
                 self._collect()
             return verdict

@@ -68,8 +68,9 @@ class Giver(Part):
             case _:
                 return None
 
-    def received(self, event: Event) -> Verdict:
+    def received(self, event: Event, late: float) -> Verdict:
         """Whose an event of the range is."""
+        del late
         if self.state in (GiverState.OPEN, GiverState.UNDONE):
             return Verdict.OURS
         self._hold(event)

@@ -14,7 +14,8 @@ from .windows import Windows
 class Seen(msgspec.Struct, gc=False):
     """One event that was received at `at`. `event` only while its payload is kept, for whoever may have to deliver it.
 
-    `fingerprint` is made later, off the delivery path. `kept`: the payload stays for `ring`.
+    `fingerprint` is made later, off the delivery path. `kept`: the payload stays for `ring`. `late`: by so many seconds
+    it might have come earlier, as Discord replayed it after an interruption.
     """
 
     key: int
@@ -22,6 +23,7 @@ class Seen(msgspec.Struct, gc=False):
     fingerprint: bytes = b""
     event: Event | None = None
     kept: bool = False
+    late: float = 0.0
 
 
 class History:
@@ -39,9 +41,9 @@ class History:
         self._frozen_at: float | None = None
         self._payloads_since = float("-inf")
 
-    def saw(self, event: Event, key: int, *, keep: bool) -> None:
+    def saw(self, event: Event, key: int, *, keep: bool, late: float = 0.0) -> None:
         """Remember an event that was just received. `keep` its payload for `ring`: we do not deliver it."""
-        seen = Seen(key, event.received_at, b"", event, keep)
+        seen = Seen(key, event.received_at, b"", event, keep, late)
         self._remembered.append(seen)
         self._undigested.append(seen)
         if keep:

@@ -65,13 +65,13 @@ class _Unclaimed:
         for seen in sorted(theirs, key=attrgetter("at"), reverse=True):
             self._times.setdefault(seen.fingerprint, []).append(seen.at)
 
-    def claim(self, fingerprint: bytes, at: float, stood_still: float = 0.0) -> bool:
-        """Match an event of ours, received at `at`, with the oldest of theirs that it can be."""
+    def claim(self, fingerprint: bytes, at: float, late: float = 0.0) -> bool:
+        """Match an event of ours, received at `at` and `late` by so much, with the oldest of theirs that it can be."""
         times = self._times.get(fingerprint)
         if times is None:
             return False
         if not has_own_id(fingerprint):
-            while times and times[-1] + stood_still < at - self._tolerance:
+            while times and times[-1] < at - late - self._tolerance:
                 times.pop()
             if not times or times[-1] > at + self._tolerance:
                 return False
@@ -139,16 +139,19 @@ class Matching:
         self._now = max(self._now, now)
         oldest = now - self._windows.ring
         return [
-            Seen(seen.key, seen.at, seen.fingerprint, seen.event, seen.kept)
+            Seen(seen.key, seen.at, seen.fingerprint, seen.event, seen.kept, seen.late)
             for seen in mine
-            if not self._unclaimed.claim(seen.fingerprint, seen.at, self._stood_still)
+            if not self._unclaimed.claim(seen.fingerprint, seen.at, seen.late)
             and seen.at > oldest
             and seen.event is not None
         ]
 
-    def suppresses(self, fingerprint: bytes, at: float) -> bool:
-        """Whether the giver has delivered an event which only now, at `at`, came to us; it counts as come by this."""
-        return self._unclaimed.claim(fingerprint, at, self._stood_still)
+    def suppresses(self, fingerprint: bytes, at: float, late: float = 0.0) -> bool:
+        """Whether the giver has delivered an event which only now, at `at`, came to us; it counts as come by this.
+
+        `late`: by so many seconds it might have come earlier.
+        """
+        return self._unclaimed.claim(fingerprint, at, max(late, self._stood_still))
 
     def tick(self, now: float, connected: bool) -> None:  # noqa: FBT001
         """Tell the time. While a session of ours is not `connected`, what is expected cannot come: nothing expires."""

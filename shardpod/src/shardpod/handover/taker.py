@@ -68,6 +68,7 @@ class Taker(Part):
         self._may_be_ours = lost
         self._lease_until = 0.0
         self._rehearsed_at = 0.0
+        self._same_at = float("-inf")
         self._frozen_at: float | None = None
 
     @property
@@ -75,12 +76,12 @@ class Taker(Part):
         """When what may be delivered ends; None while nothing may."""
         return self._lease_until if self.state in (TakerState.LIVE, TakerState.SETTLED) else None
 
-    def received(self, event: Event) -> Verdict:
+    def received(self, event: Event, late: float) -> Verdict:
         """Whose an event of the range is."""
         if not self._may_be_ours:
             return Verdict.NOT_OURS
         content = fingerprint(event.type, event.raw)
-        if self._matching is not None and self._matching.suppresses(content, event.received_at):
+        if self._matching is not None and self._matching.suppresses(content, event.received_at, late):
             self.suppressed += 1
             return Verdict.NOT_OURS
         event.content = content.hex()
@@ -101,7 +102,7 @@ class Taker(Part):
         unmatched = rehearse(mine, theirs, asked_at, self._windows)
         self._rehearsed_at = now
         if unmatched is None:
-            self.state, self.reason = TakerState.REHEARSED, None
+            self.state, self.reason, self._same_at = TakerState.REHEARSED, None, asked_at
         else:
             self.state = TakerState.REHEARSING
             self.reason = _difference(unmatched)
@@ -158,6 +159,10 @@ class Taker(Part):
         if last_fence_at is not None and last_fence_at - fenced_at > self._windows.fence_spread:
             # The tail of the last does not reach back to where the others' matter: what it delivered there is not told.
             self.state, self.reason = TakerState.LOST, "the other set's fences were too far apart"
+            return
+        if not self.order.blind and fenced_at - self._same_at > self._windows.comparison_reach:
+            # A giver whose network was away between the two has yet to receive what neither comparison looks at.
+            self.state, self.reason = TakerState.LOST, "the fence came too long after the two sets were compared"
             return
         unmatched = None if self.order.blind else rehearse(mine, theirs, fenced_at, self._windows)
         if unmatched is not None:

@@ -38,7 +38,8 @@ class ShardProtocol:
     Call `start`, then report what happens; after every call carry out and clear `effects`, and see to it that
     `tick` is called at `timer`. `received` returns the event that a message completed, if any.
 
-    `session`: one to resume, from a checkpoint. With `awaits_transfer` a peer may hold the session: after Hello the
+    `session`: one to resume, from a checkpoint. `silent_since`: until RESUMED, when the connection before was last heard
+    of; what is replayed would have come after that. With `awaits_transfer` a peer may hold the session: after Hello the
     protocol waits for `adopt` or `nothing_to_adopt`. While `reading_paused` silence says nothing about Discord.
     """
 
@@ -60,6 +61,7 @@ class ShardProtocol:
         self.guilds = Guilds()
         self.effects: list[Effect] = []
         self.latency: float | None = None
+        self.silent_since: float | None = None
         self.close_code: int | None = None
         self.problem: str | None = None
         self.repeated = 0
@@ -71,6 +73,7 @@ class ShardProtocol:
         self._deadline: float | None = None
         self._failed_resumes = 0
         self._resumed_from = 0
+        self._heard_at = 0.0
 
     @property
     def timer(self) -> float | None:
@@ -176,6 +179,8 @@ class ShardProtocol:
         """
         if self._heartbeat is not None:
             self._heartbeat.heard = True
+        if self.state is _CONNECTED:
+            self._heard_at = now
         try:
             payload = self._decompressor.decompress(message)
             if payload is None:
@@ -240,7 +245,8 @@ class ShardProtocol:
 
     def _connected(self, now: float) -> None:
         self.state = ShardState.CONNECTED
-        self.problem = self.close_code = self._deadline = None
+        self.problem = self.close_code = self._deadline = self.silent_since = None
+        self._heard_at = now
         self._failed_resumes = 0
         self._reconnect.connected(now)
 
@@ -356,13 +362,15 @@ class ShardProtocol:
         self._deadline = now + delay
 
     def _disconnected(self) -> None:
+        if self.state is ShardState.CONNECTED and self.session is not None:
+            self.silent_since = self._heard_at
         self.state = ShardState.DISCONNECTED
         self._heartbeat = self._deadline = self.latency = None
 
     def _end_session(self, reason: str) -> None:
         if self.session is not None:
             self.effects.append(SessionEnded(self.session.session_id, reason))
-        self.session = None
+        self.session = self.silent_since = None
         self._failed_resumes = 0
 
     def _send(self, payload: bytes) -> None:

@@ -38,7 +38,7 @@ from .shard import Shard
 TICK = 0.05
 """Seconds between two looks at what is due; so long a fence or a lease is noticed late at most."""
 REHEARSE_EVERY = 1.0
-"""Seconds between two comparisons of what both sets saw."""
+"""Seconds between two comparisons of what both sets saw, at most."""
 STANDSTILL = 0.5
 """Of `fence_timeout`: a loop that is late by more has stood still; less is in the tolerance of all comparisons."""
 LAG_MEMORY = 5.0
@@ -117,7 +117,7 @@ class Handing:
         assert self.custody is not None
         if event.received_at > self._tick_due:
             self._note_standstill(event.received_at)
-        verdict = self.custody.received(event)
+        verdict = self.custody.received(event, self._shards[event.shard_id].protocol.silent_since)
         if self.custody.effects:
             self._carry_out()
         if verdict is Verdict.OURS:
@@ -236,7 +236,8 @@ class Handing:
             if taker.may_activate(now):
                 self._run(self._activate(custody, taker.order.number))
             elif not taker.order.go and now >= self._rehearse_due:
-                self._rehearse_due = now + REHEARSE_EVERY
+                # The fence is to find a comparison that is not old, whatever the windows are.
+                self._rehearse_due = now + min(REHEARSE_EVERY, custody.orders.windows.comparison_reach / 4)
                 self._run(self._rehearse(custody, taker.order.number))
             elif taker.to_store:
                 self._run(self._store(custody, taker.order.number))

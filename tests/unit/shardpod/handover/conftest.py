@@ -43,9 +43,10 @@ class Side:
         self.custody = Custody(shards, orders, self.queue, now=now, resuming=resuming)
         self.carry_out()
 
-    def receive(self, n, **what):
+    def receive(self, n, *, since=None, **what):
+        """`since`: the event is replayed, and would have come at any time from then on."""
         event = event_of(n, **{"count": self.count, **what})
-        verdict = self.custody.received(event)
+        verdict = self.custody.received(event, since)
         self.carry_out()
         if verdict is Verdict.OURS:
             self.queue.put(event)
@@ -162,10 +163,13 @@ def numbered():
 
 @pytest.fixture
 def taker(pending, order):
-    """It watches since 0, and pending shards 0..2 are on their way to it."""
+    """It watches since 0, and pending shards 0..2 are on their way to it. At `compared_at` both sides saw the same."""
 
-    def make(**changes):
-        return pending(**{"handover": order(), **changes})
+    def make(*, compared_at=FENCED_AT, **changes):
+        side = pending(**{"handover": order(), **changes})
+        if compared_at is not None:
+            side.custody.rehearse(1, [], compared_at, compared_at)
+        return side
 
     return make
 

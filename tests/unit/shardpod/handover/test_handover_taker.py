@@ -9,7 +9,7 @@ LEASE = 110.0
 
 
 def test_it_delivers_nothing_of_the_range_before_it_is_live(taker, order):
-    side = taker()
+    side = taker(compared_at=None)
     assert side.state == "rehearsing"
     assert side.receive(1, key=0, at=99.0) is Verdict.NOT_OURS
     side.follow(FENCED_AT, handover=order(go=True))
@@ -42,7 +42,7 @@ def test_a_rehearsal_that_is_not_repeated_counts_no_more(taker):
 
 
 def test_a_rehearsal_of_another_handover_says_nothing(taker):
-    side = taker()
+    side = taker(compared_at=None)
     side.custody.rehearse(2, [], 100.0, 100.0)
 
     assert side.state == "rehearsing"

@@ -69,7 +69,7 @@ def test_given_back_before_its_lease_it_is_as_it_was(taker, order):
 
 
 def test_a_session_that_is_lost_before_the_go_is_of_no_consequence(taker):
-    side = taker()
+    side = taker(compared_at=None)
     side.custody.session_lost(0, 50.0)
 
     assert side.state == "rehearsing"

@@ -204,3 +204,32 @@ def test_a_payload_that_cannot_be_read_and_is_replayed_at_each_resume_costs_the_
         shard.receive(b"unreadable")
 
     assert shard.connect().to_identify
+
+
+def test_until_resumed_it_knows_since_when_it_may_have_missed_something(drive):
+    shard = drive().identify()
+    shard.event("TYPING_START", s=2)
+    heard_at = shard.now
+    assert shard.protocol.silent_since is None
+
+    shard.now += 30.0
+    shard.lose()
+    assert shard.protocol.silent_since == heard_at
+
+    shard.connect()
+    shard.event("TYPING_START", s=3)
+    shard.lose()
+    shard.connect()
+    shard.event("TYPING_START", s=4)
+    assert shard.protocol.silent_since == heard_at, "a Resume that broke off has not replayed all"
+
+    shard.event("RESUMED", s=5)
+    assert shard.protocol.silent_since is None
+
+
+def test_a_new_session_has_missed_nothing(drive):
+    shard = drive().identify()
+    shard.lose(4009)
+
+    assert shard.protocol.session is None
+    assert shard.protocol.silent_since is None

@@ -56,7 +56,7 @@ class Half:
         self.lost = dict.fromkeys(range(self.count), 0)
         self.shards = {
             shard: SimpleNamespace(
-                protocol=SimpleNamespace(state=ShardState.CONNECTED),
+                protocol=SimpleNamespace(state=ShardState.CONNECTED, silent_since=None),
                 runner=SimpleNamespace(reads=True),
                 counted=lambda name, shard=shard: self.lost[shard],
             )
