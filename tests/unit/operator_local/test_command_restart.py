@@ -19,6 +19,7 @@ class Up:
         self.problems: tuple[str, ...] = ()
         self.replaced = 3
         self.stuck = False
+        self.held: tuple[Condition, ...] = ()
 
     def restart(self, request) -> RestartAnswer:
         if self.problems:
@@ -37,7 +38,7 @@ class Up:
         return GatewayStatus(
             name="mybot",
             phase=Phase.RUNNING,
-            conditions=(degraded,),
+            conditions=(*self.held, degraded),
             shards=6,
             ready_shards=6,
             guilds=1,
@@ -109,6 +110,29 @@ def test_at_the_deadline_it_says_how_far_it_is_and_what_is_wrong(up, run):
     first, second = result.stderr.splitlines()
     assert first == "not done after 1 s (0 of 3 pods are replaced): it fails"
     assert "it goes on" in second
+
+
+@pytest.mark.parametrize(
+    ("type", "holds", "reason", "message"),
+    [
+        ("Paused", True, "PausedBySpec", "spec.paused is true: 3 pods wait to be replaced"),
+        ("Ready", False, "Suspended", "spec.suspend is true, and no event is received"),
+    ],
+)
+def test_what_is_held_is_not_waited_for(up, run, type, holds, reason, message):  # noqa: A002 -- the condition's own word
+    up.stuck = True
+    up.held = (Condition(type=type, status=ConditionStatus(str(holds)), reason=reason, message=message),)
+    result = run("--timeout", "30")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [f"nothing is replaced yet: {message}"]
+    assert up.asked == [True]
+
+
+def test_a_paused_reshard_holds_no_pods(up, run):
+    up.held = (Condition(type="Paused", status=ConditionStatus.TRUE, reason="ReshardPaused", message="by the command"),)
+
+    assert run().stdout.splitlines()[-1] == "done: all 3 pods are replaced, 6 shards connected"
 
 
 def test_a_gateway_that_does_not_run_is_exit_code_3(run, state_path):

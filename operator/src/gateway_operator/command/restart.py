@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from gateway_operator.core.status_model import GatewayStatus
+from gateway_operator.core.standstill import PAUSED_BY_SPEC_REASON
+from gateway_operator.core.status_model import ConditionStatus, GatewayStatus
 from gateway_operator.local.state_directory import StateDirectory
 from gateway_operator.local.status_socket import (
     NotRunningError,
@@ -24,6 +25,8 @@ WITHIN = 600.0
 """Seconds until waiting is given up by default; a pod takes some seconds, a hundred of them some minutes."""
 
 WAITING = Step("waiting for the operator")
+
+SUSPENDED_REASONS = ("Suspended", "Suspending")
 
 AFTERWARDS = "pods not yet replaced hold their shards as before"
 
@@ -49,7 +52,7 @@ Examples
 
 \b
 Exit codes
-  0  done (with --no-wait: under way)
+  0  done (with --no-wait: under way; while spec.paused or spec.suspend is true: it waits for its end)
   1  not done in time; it goes on
   2  the file or a secret cannot be used
   3  the gateway does not run
@@ -98,7 +101,19 @@ def _ask(directory: StateDirectory, request: RestartRequest) -> RestartAnswer:
 
 def _step(status: GatewayStatus, restarts: int) -> Step:
     rollout = status.rollout
-    return _replacement(status) if rollout is not None and rollout.restarts >= restarts else WAITING
+    if rollout is None or rollout.restarts < restarts:
+        return WAITING
+    held = _held(status)
+    return _replacement(status) if held is None else Step(f"nothing is replaced yet: {held}", done=True)
+
+
+def _held(status: GatewayStatus) -> str | None:
+    """What a person has to take back before any pod is replaced."""
+    for one in status.conditions:
+        paused = one.status is ConditionStatus.TRUE and one.reason == PAUSED_BY_SPEC_REASON
+        if paused or one.reason in SUSPENDED_REASONS:
+            return one.message
+    return None
 
 
 def _replacement(status: GatewayStatus) -> Step:

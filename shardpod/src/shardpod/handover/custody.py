@@ -55,7 +55,8 @@ class Custody:
         self._orders = orders
         self._is_ours = b""
         self._given_back: HandoverOrder | None = None
-        self._content_until = 0.0
+        # Of a range that was given back before this worker was started nothing is known here: it may be any.
+        self._content_until = now + orders.windows.history if resuming else 0.0
         self._lost_at: dict[int, float] = {}
         self._take(orders, now, resuming=resuming)
 
@@ -200,10 +201,16 @@ class Custody:
             return verdict
         if not self._is_ours[pending_shard]:
             return Verdict.NOT_OURS
-        given_back = self._given_back
-        if given_back is not None and event.received_at < self._content_until and given_back.covers(pending_shard):
+        if self._may_be_given_back(pending_shard, event.received_at):
             event.content = fingerprint(event.type, event.raw).hex()
         return Verdict.OURS
+
+    def _may_be_given_back(self, pending_shard: int, received_at: float) -> bool:
+        """Whether a taker may have delivered it as well. Of a long backlog, restored at once, most is too old."""
+        window = 2 * self._orders.windows.history
+        if not self._content_until - window < received_at < self._content_until:
+            return False
+        return self._given_back is None or self._given_back.covers(pending_shard)
 
     def _take(self, orders: Orders, now: float, *, resuming: bool) -> None:
         order = orders.handover

@@ -38,9 +38,9 @@ class ShardProtocol:
     Call `start`, then report what happens; after every call carry out and clear `effects`, and see to it that
     `tick` is called at `timer`. `received` returns the event that a message completed, if any.
 
-    `session`: one to resume, from a checkpoint. `silent_since`: until RESUMED, when the connection before was last heard
-    of; what is replayed would have come after that. With `awaits_transfer` a peer may hold the session: after Hello the
+    `session`: one to resume, from a checkpoint. With `awaits_transfer` a peer may hold the session: after Hello the
     protocol waits for `adopt` or `nothing_to_adopt`. While `reading_paused` silence says nothing about Discord.
+    `silent_since`: until RESUMED, when the connection before was last heard of: what is replayed was due after that.
     """
 
     def __init__(

@@ -291,3 +291,14 @@ def test_what_comes_soon_after_the_range_was_given_back_tells_its_content_for_th
     side.deliver()
 
     assert [bool(side.contents[number]) for number in (1, 2, 3)] == [True, False, False]
+
+
+def test_a_worker_that_was_started_again_tells_contents_for_it_does_not_know_what_was_given_back(active, orders):
+    """What a taker had delivered may come again by its replay, or from its spool."""
+    told_for = orders(1).windows.history
+    side = active(now=100.0, resuming=True)
+    for number, at in ((1, 99.9 - told_for), (2, 100.1 - told_for), (3, 99.9 + told_for), (4, 100.1 + told_for)):
+        side.receive(number, key=3, at=at)
+    side.deliver()
+
+    assert [bool(side.contents[number]) for number in (1, 2, 3, 4)] == [False, True, True, False]
