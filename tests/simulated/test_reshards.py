@@ -10,7 +10,7 @@ from reshards.table import as_table, cases, hits, missing, run_all
 pytestmark = pytest.mark.timeout(7200)
 
 AT_LEAST = 2000
-SEEDS_OF_A_MUTANT = 120
+SEEDS_OF_A_MUTANT = 400
 MINIMUM_PER_CELL = 10
 
 

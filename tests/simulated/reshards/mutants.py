@@ -9,7 +9,7 @@ import gateway_operator.core.reshard_handover as handover_module
 import shardpod.handover.taker as taker_module
 from gateway_operator.core.identify_ledger import IdentifyLedger
 from gateway_operator.core.identify_queue import Place
-from shardpod.handover import Verdict, Windows
+from shardpod.handover import Custody, Verdict, Windows
 from shardpod.handover.giver import Giver, GiverState
 from shardpod.handover.taker import Taker, TakerState
 from shardpod.pod.control_client import ControlClient
@@ -20,9 +20,9 @@ from .workers import SimulatedWorker
 
 
 def without_the_tail() -> None:
-    """A giver tells only what came a moment ago, and nobody asks whether that reaches back to the first fence."""
+    """A giver tells only what came a moment ago, and nobody asks whether that reaches back far enough."""
     Windows.tail = property(lambda _: 0.1)
-    Windows.fence_spread = property(lambda _: math.inf)
+    Windows.fence_spread = Windows.comparison_reach = property(lambda _: math.inf)
 
 
 def without_the_history() -> None:
@@ -49,10 +49,17 @@ def without_the_rehearsal() -> None:
 
     def rehearse(self: Taker, _theirs: object, _asked_at: float, now: float) -> None:
         if self.state in (TakerState.REHEARSING, TakerState.REHEARSED):
-            self.state, self.reason, self._rehearsed_at = TakerState.REHEARSED, None, now
+            self.state, self.reason = TakerState.REHEARSED, None
+            self._rehearsed_at = self._same_at = now
 
     Taker.rehearse = rehearse
     taker_module.rehearse = lambda *_: None
+
+
+def without_the_lateness_of_replays() -> None:
+    """What Discord replays counts as if it had come only now."""
+    receive = Custody.received
+    Custody.received = lambda self, event, _since=None: receive(self, event)
 
 
 def without_the_lease() -> None:
@@ -119,6 +126,7 @@ class Mutant:
 CALM = [("none", "none")]
 LATE = [("new session is late", "Warming"), ("old session is late", "Warming")]
 CUT_OFF = [("new pod is cut off from the operator", "live"), ("operator crashes", "live")]
+NO_NETWORK = [("new pod has no network", "fencing"), ("new pod has no network", "fenced")]
 BUDGET = [("identify budget changes", "Starting")]
 
 MUTANTS = {
@@ -136,6 +144,7 @@ MUTANTS = {
     "wait for the last lease": Mutant(
         without_waiting_for_the_last_lease, [("new worker crashes", "live")], "its last lease ended"
     ),
+    "lateness of replays": Mutant(without_the_lateness_of_replays, NO_NETWORK, "doubled"),
     "term": Mutant(without_the_term, [("another leader", step) for step in ("settled", "live", "fenced")]),
     "ledger": Mutant(without_the_ledgers_patience, BUDGET, "I4"),
 }
