@@ -34,7 +34,10 @@ class Session:
 
 
 class Line:
-    """One connection, FIFO. It implements `shardpod.transport.Connection` for the shard that dialled it."""
+    """One connection, FIFO. It implements `shardpod.transport.Connection` for the shard that dialled it.
+
+    `dead`: nothing comes through any more, in either direction, and nobody is told.
+    """
 
     def __init__(self, discord: "Discord", listener, process: Process) -> None:
         self.discord = discord
@@ -42,9 +45,12 @@ class Line:
         self.process = process
         self.session: Session | None = None
         self.open = True
+        self.dead = False
         self._last = 0.0
 
     def send(self, payload: bytes) -> None:
+        if self.dead:
+            return
         asyncio.get_running_loop().call_later(TRAVEL, self.discord.received, self, json.loads(payload), context=NOBODY)
 
     def close(self, code: int) -> None:
@@ -66,6 +72,8 @@ class Line:
             self.process.soon(TRAVEL, self.listener.closed, code)
 
     def say(self, frame: bytes, delay: float = TRAVEL, seq: int = 0) -> None:
+        if self.dead:
+            return
         now = asyncio.get_running_loop().time()
         self._last = max(self._last + 1e-6, now + delay)
         self.process.soon(self._last - now, self._arrive, frame, seq)

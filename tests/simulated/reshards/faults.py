@@ -43,6 +43,8 @@ DISCORD = (
     "new set misses events",
     "old session is late",
     "new session is late",
+    "old session goes dead",
+    "new session goes dead",
     "old set reorders events",
     "new set reorders events",
     "identify budget changes",
@@ -235,6 +237,8 @@ class Injection:
                 if sessions:
                     session = self._random.choice(sessions)
                     (world.discord.reconnect if "reconnects" in what else world.discord.end)(session)
+            case "session goes dead":
+                await self._dead(world, shard_count)
             case "session is late":
                 await self._late(world, shard_count, lasts)
             case "set reorders events":
@@ -272,6 +276,15 @@ class Injection:
         if what != "worker crashes":
             await asyncio.sleep(self._random.uniform(0.1, 0.4))
             await self._cut_off(world, instance, lasts, wholly=False)
+
+    async def _dead(self, world: "World", shard_count: int) -> None:
+        """Nothing comes any more, and nobody is told: until a heartbeat has stayed without an answer."""
+        lines = [one.line for one in world.discord.of(shard_count) if one.line is not None]
+        if lines:
+            line = self._random.choice(lines)
+            line.dead = True
+            while line.open and not line.process.dead:  # noqa: ASYNC110 -- two heartbeats at most
+                await asyncio.sleep(0.5)
 
     async def _late(self, world: "World", shard_count: int, lasts: float) -> None:
         """More than the allowed skew, and nobody is told."""

@@ -62,9 +62,25 @@ def without_the_lateness_of_replays() -> None:
     Custody.received = lambda self, event, _since=None: receive(self, event)
 
 
+def without_signs_of_life() -> None:
+    """Who is silent is taken for one that has nothing to tell."""
+    Giver.sign_wanted_since = Taker.sign_wanted_since = property(lambda _: None)
+
+
+def without_telling_how_far_back_is_told() -> None:
+    """Whatever a session had missed before, it is compared with what the other set tells."""
+    activate = Taker.activate
+
+    def activated(self: Taker, *what: object, **more: object) -> None:
+        activate(self, *what, **more)
+        self._told_since = -math.inf
+
+    Taker.activate = activated
+
+
 def without_the_lease() -> None:
     """A taker that is live stays live."""
-    Taker._expire_if_due = lambda *_: None
+    Taker.expire_if_due = lambda *_: None
     Taker.lease_until = property(lambda _: None)
 
 
@@ -127,6 +143,7 @@ CALM = [("none", "none")]
 LATE = [("new session is late", "Warming"), ("old session is late", "Warming")]
 CUT_OFF = [("new pod is cut off from the operator", "live"), ("operator crashes", "live")]
 NO_NETWORK = [("new pod has no network", "fencing"), ("new pod has no network", "fenced")]
+DEAD = [("old session goes dead", "Warming"), ("new session goes dead", "Warming")]
 BUDGET = [("identify budget changes", "Starting")]
 
 MUTANTS = {
@@ -145,6 +162,8 @@ MUTANTS = {
         without_waiting_for_the_last_lease, [("new worker crashes", "live")], "its last lease ended"
     ),
     "lateness of replays": Mutant(without_the_lateness_of_replays, NO_NETWORK, "doubled"),
+    "signs of life": Mutant(without_signs_of_life, DEAD, "I3"),
+    "reach of what is told": Mutant(without_telling_how_far_back_is_told, DEAD, "doubled"),
     "term": Mutant(without_the_term, [("another leader", step) for step in ("settled", "live", "fenced")]),
     "ledger": Mutant(without_the_ledgers_patience, BUDGET, "I4"),
 }

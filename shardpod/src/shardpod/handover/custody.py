@@ -57,7 +57,7 @@ class Custody:
         self._given_back: HandoverOrder | None = None
         # Of a range that was given back before this worker was started nothing is known here: it may be any.
         self._content_until = now + orders.windows.history if resuming else 0.0
-        self._lost_at: dict[int, float] = {}
+        self._interrupted_at: dict[int, float] = {}
         self._take(orders, now, resuming=resuming)
 
     @property
@@ -88,6 +88,8 @@ class Custody:
             return Verdict.OURS
         key = key_of(event)
         late = 0.0 if since is None else max(0.0, event.received_at - since)
+        if late > self._orders.windows.max_skew:
+            self._interrupted_at[event.shard_id] = event.received_at
         verdict = self._verdict(event, key, late)
         if not event.initial:  # the other set's sessions do not get it
             # What is held may turn out the other's, and be asked back soon after: an abort needs the payload then.
@@ -109,11 +111,14 @@ class Custody:
         self._orders = msgspec.structs.replace(self._orders, handover=None)
         return self._content_until
 
-    def tick(self, now: float, *, connected: bool) -> int:
-        """Do what is due; `connected`: all shards concerned are. How many events have still to be fingerprinted."""
+    def tick(self, now: float, *, connected: bool, heard_at: float) -> int:
+        """Do what is due; returns how many events have still to be fingerprinted.
+
+        `connected`: all shards concerned are. `heard_at`: when the one that is silent for longest was heard of.
+        """
         left = self.history.digest(now)
         if self._part is not None:
-            self._part.tick(now, connected=connected)
+            self._part.tick(now, connected=connected, heard_at=heard_at)
             self._collect()
         return left
 
@@ -128,7 +133,7 @@ class Custody:
         taker = self.taker
         if taker is None or taker.lease_until is None or now < taker.lease_until:
             return False
-        taker.tick(now, connected=True)
+        taker.expire_if_due(now)
         self._collect()
         return True
 
@@ -164,7 +169,7 @@ class Custody:
 
     def session_lost(self, shard_id: int, now: float) -> None:
         """A session ended and cannot be resumed: what it misses until the next one begins never comes here."""
-        self._lost_at[shard_id] = now
+        self._interrupted_at[shard_id] = now
         if self._part is not None and self._orders.concerns(shard_id, self._part.order):
             self._part.session_lost()
             self._collect()
@@ -176,6 +181,11 @@ class Custody:
         if part is None:
             return frozenset()
         return frozenset(shard_id for shard_id in self._shard_ids if self._orders.concerns(shard_id, part.order))
+
+    @property
+    def sign_wanted_since(self) -> float | None:
+        """Since when each session concerned has to have been heard of, for the handover to go on; None: it need not."""
+        return None if self._part is None else self._part.sign_wanted_since
 
     @property
     def handover_open(self) -> bool:
@@ -234,8 +244,8 @@ class Custody:
         history = self._orders.windows.history
         if self.watching_for(now) < history:
             return "a worker was started again just before"
-        if any(now - at < history for shard_id, at in self._lost_at.items() if shard_id in self.concerned):
-            return "a session was lost just before"
+        if any(now - at < history for shard_id, at in self._interrupted_at.items() if shard_id in self.concerned):
+            return "a session was lost or interrupted just before"
         return None
 
     def _is_now_ours(self, pending_shard: int, orders: Orders) -> bool:

@@ -49,6 +49,7 @@ class Giver(Part):
         self._taken: list[Event] = []
         self._tail: list[Seen] = []
         self._fenced_at = 0.0
+        self._heard_at = float("-inf")
         self._why_undone = f"the bot had not acknowledged all of the range within {windows.fence_timeout:g} s"
 
     @property
@@ -59,6 +60,8 @@ class Giver(Part):
     @property
     def reason(self) -> str | None:
         match self.state:
+            case GiverState.FENCING if self.sign_wanted_since is not None:
+                return "one of its sessions is silent"
             case GiverState.FENCING:
                 return f"{len(self._taken)} events of the range are on their way to the bot"
             case GiverState.UNDONE:
@@ -68,9 +71,20 @@ class Giver(Part):
             case _:
                 return None
 
+    @property
+    def _alive_since(self) -> float:
+        """Whatever a session missed after that, if it is dead, the taker still has to deliver: it is in its ring."""
+        return self._fenced_at - self._windows.fence_timeout / 2
+
+    @property
+    def sign_wanted_since(self) -> float | None:
+        waits = self.state is GiverState.FENCING and not self.order.blind and self._heard_at < self._alive_since
+        return self._alive_since if waits else None
+
     def received(self, event: Event, late: float) -> Verdict:
         """Whose an event of the range is."""
-        del late
+        if self.state is GiverState.FENCING and late and event.received_at - late < self._alive_since:
+            self._undo("a session was interrupted before the fence, and what it missed comes only now")
         if self.state in (GiverState.OPEN, GiverState.UNDONE):
             return Verdict.OURS
         self._hold(event)
@@ -93,19 +107,23 @@ class Giver(Part):
         self._taken = self._backlog.waiting(self._wanted)
         self._fenced_at = now
         self.state = GiverState.FENCING
-        self.tick(now, connected=True)
 
-    def tick(self, now: float, *, connected: bool) -> None:
-        """See whether the bot has all that was taken; else, after a while, undo the fence."""
+    def tick(self, now: float, *, connected: bool, heard_at: float) -> None:
+        """See whether the bot has all that was taken, and every session lives; else, after a while, undo the fence."""
         del connected
         if self.state is not GiverState.FENCING:
             return
+        self._heard_at = heard_at
         self._taken = [event for event in self._taken if self._backlog.is_waiting(event)]
-        if not self._taken:
+        silent = self.sign_wanted_since is not None
+        if not self._taken and not silent:
             self.state = GiverState.FENCED
         elif now - self._fenced_at > self._windows.fence_timeout:
-            self.state = GiverState.UNDONE
-            self._release_held()
+            self._undo("one of its sessions is silent, and may be dead" if silent else self._why_undone)
+
+    def _undo(self, why: str) -> None:
+        self.state, self._why_undone = GiverState.UNDONE, why
+        self._release_held()
 
     def tail(self, now: float, wanted: Callable[[int], bool], *, go: bool) -> list[Seen] | None:
         """What was received for the range lately, up to the fence if there is one; None if that cannot be said."""

@@ -3,6 +3,7 @@
 Look-alikes are told apart by their order alone. Whoever has an id of its own is matched whenever it comes.
 """
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -128,6 +129,7 @@ class Matching:
         self._now = float("-inf")
         self._connected = True
         self._stood_still = 0.0
+        self._heard_at = math.inf
 
     def begin(self, mine: Iterable[Seen], now: float) -> list[Seen]:
         """Match what we remember; returns what is to be delivered: not older than `ring`, and delivered by nobody.
@@ -153,14 +155,18 @@ class Matching:
         """
         return self._unclaimed.claim(fingerprint, at, max(late, self._stood_still))
 
-    def tick(self, now: float, connected: bool) -> None:  # noqa: FBT001
-        """Tell the time. While a session of ours is not `connected`, what is expected cannot come: nothing expires."""
+    def tick(self, now: float, connected: bool, heard_at: float = math.inf) -> None:  # noqa: FBT001
+        """Tell the time. While a session of ours is not `connected`, what is expected cannot come: nothing expires.
+
+        `heard_at`: when each of them was last heard of. One that is silent may be so because its connection is dead.
+        """
         if self._now > float("-inf") and not (connected and self._connected):
             self._stood_still += max(0.0, now - self._now)
         self._connected = connected
         self._now = max(self._now, now)
+        self._heard_at = min(now, heard_at)
 
     @property
     def expected(self) -> int:
         """How many events the giver has delivered that may still come to us."""
-        return len(self._unclaimed.since(self._now - self._windows.tolerance - self._stood_still))
+        return len(self._unclaimed.since(min(self._now, self._heard_at) - self._windows.tolerance - self._stood_still))

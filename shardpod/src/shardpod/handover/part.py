@@ -46,6 +46,11 @@ class Part:
         self._wanted = wanted
         self._held: list[Event] = []
 
+    @property
+    def sign_wanted_since(self) -> float | None:
+        """Since when each session concerned has to have been heard of, before this goes on; None: it need not."""
+        return None
+
     def _hold(self, event: Event) -> None:
         """Note one more. If a full queue did not take the one before, that is given up, and must take no memory."""
         if self._held and not self._held[-1].held:

@@ -21,6 +21,8 @@ from .windows import Windows
 REHEARSAL_LASTS = 3.0
 """Seconds for which a rehearsal says something; then it has to be repeated."""
 
+MISSED_TOO_MUCH = "what its session had missed reaches further back than what the other set tells"
+
 LONGEST_WAIT = 60.0
 """Seconds for which payloads are kept for a lease that does not come; a handover that takes longer is given back."""
 
@@ -69,12 +71,20 @@ class Taker(Part):
         self._lease_until = 0.0
         self._rehearsed_at = 0.0
         self._same_at = float("-inf")
+        self._live_at = 0.0
+        self._told_since = 0.0
+        self._heard_at = float("-inf")
         self._frozen_at: float | None = None
 
     @property
     def lease_until(self) -> float | None:
         """When what may be delivered ends; None while nothing may."""
         return self._lease_until if self.state in (TakerState.LIVE, TakerState.SETTLED) else None
+
+    @property
+    def sign_wanted_since(self) -> float | None:
+        """Of a session that was heard of since, all that the giver had before its fence has come, or is a replay."""
+        return self._live_at if self.state is TakerState.LIVE and self._heard_at < self._live_at else None
 
     def received(self, event: Event, late: float) -> Verdict:
         """Whose an event of the range is."""
@@ -85,7 +95,9 @@ class Taker(Part):
             self.suppressed += 1
             return Verdict.NOT_OURS
         event.content = content.hex()
-        self._expire_if_due(event.received_at)
+        if self._matching is not None and late and event.received_at - late < self._told_since:
+            self._lose(MISSED_TOO_MUCH)
+        self.expire_if_due(event.received_at)
         if self.state in (TakerState.EXPIRED, TakerState.LOST):
             self._hold(event)
             return Verdict.HELD
@@ -130,7 +142,7 @@ class Taker(Part):
 
     def lease(self, until: float, now: float) -> None:
         """Deliver until then, by the clock of `now`."""
-        self._expire_if_due(now)
+        self.expire_if_due(now)
         if until <= max(now, self._lease_until):
             return
         self._lease_until = until
@@ -168,10 +180,16 @@ class Taker(Part):
         if unmatched is not None:
             self.state, self.reason = TakerState.LOST, _difference(unmatched)
             return
-        self._matching = Matching(theirs, self._windows)
+        matching = Matching(theirs, self._windows)
         # A handover that was held up does not shorten how far back is looked.
         alignment = min(now, fenced_at + self._windows.fence_timeout / 2)
-        ours = self._matching.begin(mine, alignment)
+        ours = matching.begin(mine, alignment)
+        last = fenced_at if last_fence_at is None else last_fence_at
+        told_since = last - self._windows.tail + self._windows.tolerance
+        if any(one.late and one.at - one.late < told_since for one in ours):
+            self.state, self.reason = TakerState.LOST, MISSED_TOO_MUCH
+            return
+        self._matching, self._told_since, self._live_at = matching, told_since, now
         self._kept = [one.event for one in ours if one.event is not None]
         for one in ours:
             if one.event is not None:
@@ -180,23 +198,31 @@ class Taker(Part):
         if self._kept:
             self.effects.append(Deliver(list(self._kept)))
 
-    def tick(self, now: float, *, connected: bool) -> None:
+    def tick(self, now: float, *, connected: bool, heard_at: float) -> None:
         """Look at the lease, and at what still has to come or to be acknowledged."""
         if self.state is TakerState.REHEARSED and now - self._rehearsed_at > REHEARSAL_LASTS:
             self.state, self.reason = TakerState.REHEARSING, "the comparison of the two sets is too old"
-        self._expire_if_due(now)
+        self.expire_if_due(now)
         if self._frozen_at is not None and (self._matching or now - self._frozen_at > LONGEST_WAIT):
             self._history.freeze(None)
             self._frozen_at = None
         if self._matching is None:
             return
-        self._matching.tick(now, connected)
+        self._matching.tick(now, connected, heard_at)
+        self._heard_at = heard_at
         self._kept = [event for event in self._kept if self._backlog.is_waiting(event)]
         if self.state is TakerState.LIVE:
             # Should a session prove lost, only the giver has what it missed.
             expected = self._matching.expected  # walks through all that is not matched: once a look
-            self.to_store = connected and not self._kept and not expected
+            alive = connected and self.sign_wanted_since is None
+            self.to_store = alive and not self._kept and not expected
             self.reason = self._why_not_settled(expected, connected=connected)
+
+    def expire_if_due(self, now: float) -> None:
+        """Deliver nothing more when the lease is over."""
+        if self.lease_until is not None and now >= self._lease_until:
+            self.state, self.reason = TakerState.EXPIRED, "its lease has run out"
+            self.effects.append(StopLanes(self._wanted))
 
     def stored(self) -> None:
         """The checkpoint that lies behind all that was kept is on disk."""
@@ -211,10 +237,13 @@ class Taker(Part):
 
     def session_lost(self) -> None:
         """A session ended for good in the middle: what it missed only the giver has, so the range must go back."""
+        if self.order.go:
+            self._lose("its session could not be resumed in the middle")
+
+    def _lose(self, why: str) -> None:
         if self.state in (TakerState.LIVE, TakerState.SETTLED, TakerState.EXPIRED):
             self.effects.append(StopLanes(self._wanted))
-        if self.order.go:
-            self.state, self.reason = TakerState.LOST, "its session could not be resumed in the middle"
+        self.state, self.reason = TakerState.LOST, why
 
     def end(self, *, ours: bool) -> None:
         """The handover is over, and the range ours, or the other's again."""
@@ -231,15 +260,12 @@ class Taker(Part):
             return "its checkpoint is being written to disk"
         if not connected:
             return "one of its sessions is not connected"
+        if self.sign_wanted_since is not None:
+            return "one of its sessions is silent"
         return (
             f"{len(self._kept)} kept events are on their way to the bot, {expected} events of the old session have "
             "still to come by the new one"
         )
-
-    def _expire_if_due(self, now: float) -> None:
-        if self.lease_until is not None and now >= self._lease_until:
-            self.state, self.reason = TakerState.EXPIRED, "its lease has run out"
-            self.effects.append(StopLanes(self._wanted))
 
     def _start_again(self) -> None:
         self.effects.append(StartLanes())

@@ -40,7 +40,8 @@ class ShardProtocol:
 
     `session`: one to resume, from a checkpoint. With `awaits_transfer` a peer may hold the session: after Hello the
     protocol waits for `adopt` or `nothing_to_adopt`. While `reading_paused` silence says nothing about Discord.
-    `silent_since`: until RESUMED, when the connection before was last heard of: what is replayed was due after that.
+    `heard_at`: when anything came last while it was connected. `silent_since`: until RESUMED, when the connection
+    before was last heard of: what is replayed was due after that.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class ShardProtocol:
         self._deadline: float | None = None
         self._failed_resumes = 0
         self._resumed_from = 0
-        self._heard_at = 0.0
+        self.heard_at = 0.0
 
     @property
     def timer(self) -> float | None:
@@ -165,6 +166,11 @@ class ShardProtocol:
         if self._heartbeat is not None:
             self._heartbeat.heard = True
 
+    def ask_for_a_sign(self) -> None:
+        """Beat out of turn: Discord answers at once (docs, Gateway: Sending Heartbeats), if the connection lives."""
+        if self.state is ShardState.CONNECTED:
+            self._send(heartbeat(self.session.seq if self.session else None))
+
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
         if self._deadline is not None and now >= self._deadline:
@@ -180,7 +186,7 @@ class ShardProtocol:
         if self._heartbeat is not None:
             self._heartbeat.heard = True
         if self.state is _CONNECTED:
-            self._heard_at = now
+            self.heard_at = now
         try:
             payload = self._decompressor.decompress(message)
             if payload is None:
@@ -246,7 +252,7 @@ class ShardProtocol:
     def _connected(self, now: float) -> None:
         self.state = ShardState.CONNECTED
         self.problem = self.close_code = self._deadline = self.silent_since = None
-        self._heard_at = now
+        self.heard_at = now
         self._failed_resumes = 0
         self._reconnect.connected(now)
 
@@ -363,7 +369,7 @@ class ShardProtocol:
 
     def _disconnected(self) -> None:
         if self.state is ShardState.CONNECTED and self.session is not None:
-            self.silent_since = self._heard_at
+            self.silent_since = self.heard_at
         self.state = ShardState.DISCONNECTED
         self._heartbeat = self._deadline = self.latency = None
 

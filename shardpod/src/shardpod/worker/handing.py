@@ -34,6 +34,7 @@ from shardpod.protocol import Event, ShardState
 from .asking import Ask, ask_instance
 from .messages import Busy, FetchTail, Lease, Neighbour, TailPart, TransferAnswer
 from .shard import Shard
+from .signs_of_life import SignsOfLife
 
 TICK = 0.05
 """Seconds between two looks at what is due; so long a fence or a lease is noticed late at most."""
@@ -84,6 +85,7 @@ class Handing:
         self._tick_due = inf
         self._lag = (0.0, 0.0)
         self._rehearse_due = 0.0
+        self._life = SignsOfLife(shards)
         self._busy: asyncio.Task[None] | None = None
         self._told: HandoverReport | None = None
         self._lost_before: dict[int, int] = {}
@@ -110,6 +112,8 @@ class Handing:
             self._carry_out()
             if self._timer is None and not self._closed:
                 self._set_timer()
+            if self.custody.handover_open:
+                self._look()  # a fence is complete at once, as a rule
         self._tell()
 
     def received(self, event: Event) -> bool:
@@ -229,8 +233,11 @@ class Handing:
             return
         now = self._loop.time()
         self._note_standstill(now)
-        custody.tick(now, connected=self._connected(custody))
+        concerned = custody.concerned
+        custody.tick(now, connected=self._life.connected(concerned), heard_at=self._life.heard_at(concerned, now))
         self._carry_out()
+        if (since := custody.sign_wanted_since) is not None:
+            self._life.ask(custody.concerned, since, now)
         taker = custody.taker
         if taker is not None and not self._closed and (self._busy is None or self._busy.done()):
             if taker.may_activate(now):
@@ -242,14 +249,6 @@ class Handing:
             elif taker.to_store:
                 self._run(self._store(custody, taker.order.number))
         self._tell()
-
-    def _connected(self, custody: Custody) -> bool:
-        """Whether all that Discord sends comes here: not while nothing is read for want of room (overflow: pause)."""
-        shards = [self._shards.get(one) for one in custody.concerned]  # some may not be begun with yet
-        return all(
-            shard is not None and shard.protocol.state is ShardState.CONNECTED and shard.runner.reads
-            for shard in shards
-        )
 
     def _note_lost_sessions(self, *, first: bool = False) -> None:
         assert self.custody is not None

@@ -137,6 +137,11 @@ class ShardRunner:
                 self.protocol.heard()
             self._connection.read(on=on)
 
+    def ask_for_a_sign(self) -> None:
+        """See to it that a connection that lives is heard of soon."""
+        self.protocol.ask_for_a_sign()
+        self._settle()
+
     @property
     def can_send(self) -> bool:
         return self._connection is not None and self.protocol.state is ShardState.CONNECTED

@@ -69,9 +69,12 @@ class Side:
     def follow(self, now, **changes):
         self.custody.follow(msgspec.structs.replace(self.custody.orders, **changes), now)
         self.carry_out()
+        if self.custody.handover_open:
+            self.tick(now)
 
-    def tick(self, now, *, connected=True):
-        self.custody.tick(now, connected=connected)
+    def tick(self, now, *, connected=True, heard_at=None):
+        """`heard_at`: when the session that is silent for longest was heard of; a moment ago by default."""
+        self.custody.tick(now, connected=connected, heard_at=now if heard_at is None else heard_at)
         self.carry_out()
 
     def lease(self, number, until, now):

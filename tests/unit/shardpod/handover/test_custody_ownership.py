@@ -71,7 +71,7 @@ def test_a_fenced_side_holds_the_guilds_that_its_new_session_finds(fenced):
 def test_payloads_are_kept_of_what_may_have_to_be_delivered_here_and_of_nothing_else(active, pending, fenced):
     for side, kept in ((active(), False), (pending(), True), (fenced(), True)):
         side.receive(1, key=0, at=1.0)
-        side.custody.tick(1.0, connected=True)
+        side.custody.tick(1.0, connected=True, heard_at=1.0)
         assert (side.custody.history.bytes > 0) is kept
 
 

@@ -178,3 +178,14 @@ def test_while_a_session_is_not_connected_what_is_expected_does_not_expire():
     assert matching.expected == 1
     matching.tick(136.6, connected=True)
     assert matching.expected == 0
+
+
+def test_while_a_session_is_silent_what_is_expected_does_not_expire():
+    """Its connection may be dead, and nobody knows it yet; what it missed comes by a replay."""
+    matching = Matching([theirs("a", 98.0)], WINDOWS)
+    matching.begin([], NOW)
+    matching.tick(140.0, connected=True, heard_at=105.0)
+    assert matching.expected == 1
+
+    matching.tick(141.0, connected=True, heard_at=140.5)
+    assert matching.expected == 0

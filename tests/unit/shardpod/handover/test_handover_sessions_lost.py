@@ -10,7 +10,7 @@ def test_a_taker_whose_session_was_lost_just_before_the_go_never_goes_live(taker
     live(side)
 
     assert side.state == "lost"
-    assert side.reason == "a session was lost just before"
+    assert side.reason == "a session was lost or interrupted just before"
 
 
 def test_a_giver_whose_session_was_lost_just_before_the_go_does_not_fence(active, order):

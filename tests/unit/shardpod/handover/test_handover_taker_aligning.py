@@ -112,6 +112,16 @@ def test_it_is_not_settled_before_expected_events_came(taker, live, told):
     assert side.custody.taker.to_store
 
 
+def test_it_is_not_settled_by_the_silence_of_a_session_that_may_be_dead(taker, live, told):
+    side = live(taker(), told((1, 99.0)), until=1000.0)
+    side.tick(140.0, heard_at=100.0)
+    assert not side.custody.taker.to_store
+
+    assert side.receive(1, key=0, at=141.0, since=98.0) is Verdict.NOT_OURS
+    side.tick(141.1)
+    assert side.custody.taker.to_store
+
+
 def test_it_is_settled_when_expected_events_can_come_no_more(taker, live, told):
     side = live(taker(), told((1, 99.0)), until=1000.0)
     side.tick(106.0)

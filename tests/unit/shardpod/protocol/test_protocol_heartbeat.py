@@ -188,3 +188,26 @@ def test_a_hello_with_an_endless_interval_closes_the_connection(drive):
     shard.receive(b'{"op":10,"d":{"heartbeat_interval":1e999}}')
 
     assert shard.state is ShardState.DISCONNECTED
+
+
+def test_it_can_be_asked_for_a_sign_out_of_turn_which_says_when_it_was_heard_of(drive):
+    shard = drive().identify()
+    shard.event("TYPING_START", s=41)
+    shard.now += 10.0
+    shard.take()
+
+    shard.protocol.ask_for_a_sign()
+    assert shard.sent() == [{"op": 1, "d": 41}]
+    assert shard.protocol.heard_at == shard.now - 10.0
+
+    shard.hear(11)
+    assert shard.protocol.heard_at == shard.now
+
+
+def test_one_that_is_not_connected_cannot_be_asked(drive):
+    shard = drive().identify()
+    shard.lose()
+    shard.take()
+
+    shard.protocol.ask_for_a_sign()
+    assert shard.take() == []

@@ -1,6 +1,7 @@
 """Two workers of a reshard that ask each other directly, and what the operator would tell them."""
 
 import asyncio
+from math import inf
 from random import Random
 from types import SimpleNamespace
 
@@ -51,13 +52,14 @@ class Half:
         self.bot = Bot()
         self.settled, self.filtered, self.asked, self.saves = [], set(), [], 0
         self.save_works = True
+        self.signs = []
         self.states, self.peer, self.asking = [], None, None
         self.counterparts = (Neighbour("other-1", "other:80", 0, COUNTS[3 - epoch] - 1),)
         self.lost = dict.fromkeys(range(self.count), 0)
         self.shards = {
             shard: SimpleNamespace(
-                protocol=SimpleNamespace(state=ShardState.CONNECTED, silent_since=None),
-                runner=SimpleNamespace(reads=True),
+                protocol=SimpleNamespace(state=ShardState.CONNECTED, silent_since=None, heard_at=inf),
+                runner=SimpleNamespace(reads=True, ask_for_a_sign=lambda shard=shard: self.signs.append(shard)),
                 counted=lambda name, shard=shard: self.lost[shard],
             )
             for shard in range(self.count)

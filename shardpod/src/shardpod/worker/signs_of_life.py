@@ -1,0 +1,49 @@
+"""Whether the sessions that a handover concerns live: connected, read from, and heard of.
+
+A connection can be dead for a minute before a heartbeat shows it, and by all that is seen here until then its session
+is only quiet. What it misses comes by a replay, when the range may have changed hands.
+"""
+
+from collections.abc import Collection, Mapping
+from math import inf
+
+from shardpod.protocol import ShardState
+
+from .shard import Shard
+
+ASK_EVERY = 2.0
+"""Seconds between two signs that a session is asked for: Discord takes 120 messages a minute from each."""
+
+
+class SignsOfLife:
+    """Of all shards of a worker; those that a call is about are named by their numbers."""
+
+    def __init__(self, shards: Mapping[int, Shard]) -> None:
+        self._shards = shards
+        self._asked_since = self._asked_at = -inf
+
+    def connected(self, shard_ids: Collection[int]) -> bool:
+        """Whether all that Discord sends comes here: not while nothing is read for want of room (overflow: pause)."""
+        shards = [self._shards.get(one) for one in shard_ids]  # some may not be begun with yet
+        return all(
+            shard is not None and shard.protocol.state is ShardState.CONNECTED and shard.runner.reads
+            for shard in shards
+        )
+
+    def heard_at(self, shard_ids: Collection[int], now: float) -> float:
+        """When the session that is silent for longest was heard of."""
+        return min((shard.protocol.heard_at for shard in self._with_a_session(shard_ids)), default=now)
+
+    def ask(self, shard_ids: Collection[int], since: float, now: float) -> None:
+        """Ask those who were not heard of since then, now and then again."""
+        if since == self._asked_since and now < self._asked_at + ASK_EVERY:
+            return
+        self._asked_since, self._asked_at = since, now
+        for shard in self._with_a_session(shard_ids):
+            if shard.protocol.heard_at < since:
+                shard.runner.ask_for_a_sign()
+
+    def _with_a_session(self, shard_ids: Collection[int]) -> list[Shard]:
+        """Or with one to come: Discord has refused the others for good."""
+        shards = (self._shards.get(one) for one in shard_ids)
+        return [one for one in shards if one is not None and one.protocol.state is not ShardState.REFUSED]

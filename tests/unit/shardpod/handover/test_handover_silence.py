@@ -1,0 +1,145 @@
+"""A session that is silent may be dead: what it missed comes by a replay, maybe after the range has changed hands.
+
+Found by the simulated reshards: with connections that die without a word in a quiet guild, events were lost (the
+giver's) and doubled (the taker's), for by all that was compared both sets had seen the same.
+"""
+
+import msgspec
+import pytest
+
+from shardpod.handover import Verdict, Windows
+
+FENCED_AT = 100.0
+WINDOWS = Windows(max_skew=5.0, fence_timeout=2.0)
+"""As those of the sides made here."""
+LEASE = 110.0
+DEAD_SINCE = 60.0
+
+
+@pytest.fixture
+def giver(active, order):
+    """It is told to fence, while one of its sessions was last heard of at `heard_at`."""
+
+    def make(heard_at, **changes):
+        side = active(now=0.0, handover=order())
+        going = msgspec.structs.replace(order(go=True), **changes)
+        side.custody.follow(msgspec.structs.replace(side.custody.orders, handover=going), FENCED_AT)
+        side.tick(FENCED_AT, heard_at=heard_at)
+        return side
+
+    return make
+
+
+# The giver.
+
+
+def test_a_giver_whose_sessions_were_all_heard_of_a_moment_ago_fences_at_once(giver):
+    side = giver(FENCED_AT - WINDOWS.fence_timeout / 2)
+
+    assert side.state == "fenced"
+    assert side.custody.sign_wanted_since is None
+
+
+def test_one_with_a_silent_session_fences_when_that_has_given_a_sign(giver):
+    side = giver(90.0)
+    assert (side.state, side.reason) == ("fencing", "one of its sessions is silent")
+    assert side.custody.sign_wanted_since == FENCED_AT - WINDOWS.fence_timeout / 2
+    assert side.receive(1, key=0, at=100.05) is Verdict.HELD
+
+    side.tick(100.1, heard_at=100.1)
+    assert side.state == "fenced"
+
+
+def test_one_whose_session_gives_no_sign_goes_on_as_before(giver):
+    side = giver(90.0)
+    side.receive(1, key=0, at=100.05)
+    side.tick(102.1, heard_at=90.0)
+
+    assert side.state == "undone"
+    assert "may be dead" in side.reason
+    assert side.deliver() == [1]
+
+
+def test_what_a_dead_session_missed_before_the_fence_undoes_it(giver):
+    side = giver(DEAD_SINCE)
+    side.receive(1, key=3, at=100.05)
+    side.receive(2, key=0, at=100.1, since=DEAD_SINCE)
+
+    assert side.state == "undone"
+    assert "interrupted" in side.reason
+    assert sorted(side.deliver()) == [1, 2]
+
+
+def test_a_giver_that_discord_has_refused_a_shard_waits_for_no_sign(giver):
+    assert giver(90.0, blind=True).state == "fenced"
+
+
+# The taker.
+
+
+def test_a_taker_settles_only_when_its_sessions_were_heard_of_since_it_is_live(taker, live):
+    side = live(taker())
+    side.tick(101.0, heard_at=99.0)
+    assert not side.custody.taker.to_store
+    assert side.reason == "one of its sessions is silent"
+    assert side.custody.sign_wanted_since == FENCED_AT
+
+    side.tick(101.1, heard_at=101.0)
+    assert side.custody.taker.to_store
+    assert side.custody.sign_wanted_since is None
+
+
+def test_what_a_dead_session_missed_long_before_the_fence_sends_the_range_back(taker, live):
+    side = live(taker())
+    side.tick(101.0, heard_at=DEAD_SINCE)
+
+    assert side.receive(1, key=0, at=101.0, since=DEAD_SINCE) is Verdict.HELD
+    assert side.state == "lost"
+    assert "reaches further back" in side.reason
+    assert side.deliver() == []
+
+
+def test_what_of_it_the_giver_tells_of_is_the_givers(taker, live, told):
+    side = live(taker(), told((1, 99.0)))
+
+    assert side.receive(1, key=0, at=101.0, since=DEAD_SINCE) is Verdict.NOT_OURS
+    assert side.state == "live"
+
+
+def test_a_replay_before_its_lease_that_reaches_too_far_back_sends_the_range_back(taker, order):
+    side = taker()
+    side.follow(FENCED_AT, handover=order(go=True))
+    side.receive(1, key=0, at=100.5, since=DEAD_SINCE)
+    side.lease(1, LEASE, 101.0)
+    side.activate(1, [], FENCED_AT, 101.0)
+
+    assert side.state == "lost"
+    assert "reaches further back" in side.reason
+
+
+@pytest.mark.parametrize("since", [FENCED_AT - WINDOWS.tail + WINDOWS.tolerance, FENCED_AT - 1.0])
+def test_a_replay_of_a_time_that_the_giver_tells_of_is_delivered(taker, live, since):
+    side = live(taker())
+
+    assert side.receive(1, key=0, at=101.0, since=since) is Verdict.OURS
+    assert side.state == "live"
+
+
+# Before the fence.
+
+
+@pytest.mark.parametrize(("since", "state"), [(90.0, "lost"), (98.5, "live")])
+def test_a_taker_interrupted_for_long_just_before_the_fence_never_goes_live(taker, live, told, since, state):
+    side = taker()
+    side.receive(1, key=0, at=99.0, since=since)
+
+    assert live(side, told((1, 97.0))).state == state
+
+
+def test_a_giver_interrupted_for_long_just_before_the_go_does_not_fence(active, order):
+    side = active(handover=order())
+    side.receive(1, key=0, at=99.0, since=90.0)
+    side.follow(FENCED_AT, handover=order(go=True))
+
+    assert side.state == "undone"
+    assert "interrupted just before" in side.reason
