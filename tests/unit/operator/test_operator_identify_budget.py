@@ -215,3 +215,15 @@ def test_a_reset_that_is_always_now_as_long_as_nothing_is_used_does_no_harm():
     made = ledger(replace(INFO, reset_at=START))
     for polled in (OPEN, OPEN + 600, OPEN + 7200):
         assert merged(made, replace(INFO, reset_at=polled, read_at=polled), polled + 2) == 1000
+
+
+def test_a_total_that_has_grown_at_the_reset_counts_from_the_first_answer_of_the_new_window_on():
+    """The refill goes by the old total, as nothing else is known then."""
+    made = ledger(replace(INFO, remaining=500, reset_at=OPEN + 10))
+    assert made.remaining(OPEN + 20) == 1000
+    made.sent(granted(made, 0, OPEN + 20).permit, OPEN + 20)
+
+    grown = replace(INFO, total=2000, remaining=1999, reset_at=OPEN + 10 + DAY, read_at=OPEN + 60)
+    assert merged(made, grown, OPEN + 60) == 1999
+
+    assert merged(made, replace(grown, total=3000, remaining=2999, read_at=OPEN + 120), OPEN + 120) == 1999

@@ -74,8 +74,10 @@ class IdentifyBudget:
             return False
         first = not self.known
         self._refill(info.read_at)
-        self._read_at, self.total = info.read_at, info.total
         new_window = first or info.reset_at > self._window_end + NEW_WINDOW
+        if new_window and self._refilled:  # by the total of the window before: what it has grown by is there as well
+            self._remaining += max(0, info.total - self.total)
+        self._read_at, self.total = info.read_at, info.total
         old_window = not new_window and (self._refilled or info.reset_at < self._window_end - NEW_WINDOW)
         if new_window and not self._refilled:
             self._remaining = info.remaining - self._uncounted_since(info.read_at - ANSWER_AGE)
