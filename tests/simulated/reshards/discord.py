@@ -78,6 +78,10 @@ class Line:
         self._last = max(self._last + 1e-6, now + delay)
         self.process.soon(self._last - now, self._arrive, frame, seq)
 
+    def stall(self, seconds: float) -> None:
+        """What is sent from now on arrives after that, all at once."""
+        self._last = max(self._last, asyncio.get_running_loop().time() + seconds)
+
     def _arrive(self, frame: bytes, seq: int) -> None:
         if self.open:
             if self.session is not None:

@@ -45,6 +45,8 @@ DISCORD = (
     "new session is late",
     "old session goes dead",
     "new session goes dead",
+    "old session stalls",
+    "new session stalls",
     "old set reorders events",
     "new set reorders events",
     "identify budget changes",
@@ -239,6 +241,8 @@ class Injection:
                     (world.discord.reconnect if "reconnects" in what else world.discord.end)(session)
             case "session goes dead":
                 await self._dead(world, shard_count)
+            case "session stalls":
+                await self._stall(world, shard_count)
             case "session is late":
                 await self._late(world, shard_count, lasts)
             case "set reorders events":
@@ -285,6 +289,14 @@ class Injection:
             line.dead = True
             while line.open and not line.process.dead:  # noqa: ASYNC110 -- two heartbeats at most
                 await asyncio.sleep(0.5)
+
+    async def _stall(self, world: "World", shard_count: int) -> None:
+        """Everything waits on its way for a while, too short for a heartbeat to show it, and then comes at once."""
+        lines = [one.line for one in world.discord.of(shard_count) if one.line is not None]
+        if lines:
+            seconds = self._random.choice((self._random.uniform(0.1, 3.0), self._random.uniform(2.0, 38.0)))
+            self._random.choice(lines).stall(seconds)
+            await asyncio.sleep(seconds)
 
     async def _late(self, world: "World", shard_count: int, lasts: float) -> None:
         """More than the allowed skew, and nobody is told."""

@@ -17,7 +17,7 @@ from .history import History, Seen
 from .orders import HandoverOrder, Orders
 from .part import Backlog
 from .routing import is_of_session, key_of
-from .taker import Taker
+from .taker import LONGEST_WAIT, Taker
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Custody:
 
     def _may_be_given_back(self, pending_shard: int, received_at: float) -> bool:
         """Whether a taker may have delivered it as well. Of a long backlog, restored at once, most is too old."""
-        window = 2 * self._orders.windows.history
+        window = 2 * self._orders.windows.history + LONGEST_WAIT
         if not self._content_until - window < received_at < self._content_until:
             return False
         return self._given_back is None or self._given_back.covers(pending_shard)

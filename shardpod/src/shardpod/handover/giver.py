@@ -17,6 +17,9 @@ from .part import STARTED_AGAIN, Backlog, Part
 from .verdict import Verdict
 from .windows import Windows
 
+SIGN_PATIENCE = 2.0
+"""Seconds that a silent session has to answer, however short `fence_timeout` is."""
+
 
 class GiverState(StrEnum):
     """`OPEN` delivers as ever; the others are the contract's words (HandoverObserved)."""
@@ -78,7 +81,7 @@ class Giver(Part):
 
     @property
     def sign_wanted_since(self) -> float | None:
-        waits = self.state is GiverState.FENCING and not self.order.blind and self._heard_at < self._alive_since
+        waits = self.state is GiverState.FENCING and self._heard_at < self._alive_since
         return self._alive_since if waits else None
 
     def received(self, event: Event, late: float) -> Verdict:
@@ -118,7 +121,7 @@ class Giver(Part):
         silent = self.sign_wanted_since is not None
         if not self._taken and not silent:
             self.state = GiverState.FENCED
-        elif now - self._fenced_at > self._windows.fence_timeout:
+        elif now - self._fenced_at > max(self._windows.fence_timeout, SIGN_PATIENCE if silent else 0.0):
             self._undo("one of its sessions is silent, and may be dead" if silent else self._why_undone)
 
     def _undo(self, why: str) -> None:

@@ -169,4 +169,13 @@ class Matching:
     @property
     def expected(self) -> int:
         """How many events the giver has delivered that may still come to us."""
-        return len(self._unclaimed.since(min(self._now, self._heard_at) - self._windows.tolerance - self._stood_still))
+        return len(self._expected())
+
+    @property
+    def overdue_since(self) -> float | None:
+        """When the last of those should have come that are expected only as a session is silent; None without any."""
+        patience = self._windows.tolerance + self._stood_still
+        return max((at + patience for at in self._expected() if at + patience < self._now), default=None)
+
+    def _expected(self) -> list[float]:
+        return self._unclaimed.since(min(self._now, self._heard_at) - self._windows.tolerance - self._stood_still)

@@ -23,6 +23,9 @@ REHEARSAL_LASTS = 3.0
 
 MISSED_TOO_MUCH = "what its session had missed reaches further back than what the other set tells"
 
+SIGN_EVERY = 1.0
+"""Seconds of silence at least until a sign is asked for: Discord takes 120 messages a minute."""
+
 LONGEST_WAIT = 60.0
 """Seconds for which payloads are kept for a lease that does not come; a handover that takes longer is given back."""
 
@@ -73,7 +76,7 @@ class Taker(Part):
         self._same_at = float("-inf")
         self._live_at = 0.0
         self._told_since = 0.0
-        self._heard_at = float("-inf")
+        self._sign_wanted_since: float | None = None
         self._frozen_at: float | None = None
 
     @property
@@ -83,8 +86,7 @@ class Taker(Part):
 
     @property
     def sign_wanted_since(self) -> float | None:
-        """Of a session that was heard of since, all that the giver had before its fence has come, or is a replay."""
-        return self._live_at if self.state is TakerState.LIVE and self._heard_at < self._live_at else None
+        return self._sign_wanted_since
 
     def received(self, event: Event, late: float) -> Verdict:
         """Whose an event of the range is."""
@@ -206,10 +208,11 @@ class Taker(Part):
         if self._frozen_at is not None and (self._matching or now - self._frozen_at > LONGEST_WAIT):
             self._history.freeze(None)
             self._frozen_at = None
+        if self._matching is not None:
+            self._matching.tick(now, connected, heard_at)
+        self._sign_wanted_since = self._silent_since(heard_at, now)
         if self._matching is None:
             return
-        self._matching.tick(now, connected, heard_at)
-        self._heard_at = heard_at
         self._kept = [event for event in self._kept if self._backlog.is_waiting(event)]
         if self.state is TakerState.LIVE:
             # Should a session prove lost, only the giver has what it missed.
@@ -217,6 +220,20 @@ class Taker(Part):
             alive = connected and self.sign_wanted_since is None
             self.to_store = alive and not self._kept and not expected
             self.reason = self._why_not_settled(expected, connected=connected)
+
+    def _silent_since(self, heard_at: float, now: float) -> float | None:
+        """Since when a session ought to have been heard of, if one was not.
+
+        While it waits for its lease, at any time, for what is held up on its way would seem to come later than it is
+        compared by; when it is live, as all that the giver had before its fence has come then, or will be a replay;
+        then as long as something is overdue.
+        """
+        if self.state is TakerState.WAITING and self._frozen_at is not None:
+            since = max(self._frozen_at, now - max(self._windows.tolerance, SIGN_EVERY))
+            return since if heard_at < since else None
+        if self.state is not TakerState.LIVE or self._matching is None:
+            return None
+        return self._live_at if heard_at < self._live_at else self._matching.overdue_since
 
     def expire_if_due(self, now: float) -> None:
         """Deliver nothing more when the lease is over."""

@@ -14,13 +14,24 @@ class Heartbeat:
         self.heard = True
         self._beaten = False
         self._unacknowledged_since: float | None = None
+        self._unanswered = 0
 
     def is_zombie(self) -> bool:
         """Whether a beat was sent and nothing at all was received since."""
         return self._beaten and not self.heard
 
+    @property
+    def all_answered(self) -> bool:
+        """Whether each beat has its ACK, so that all that was sent before the last of them has been read."""
+        return self._unanswered == 0
+
+    def beat_out_of_turn(self) -> None:
+        """One more was sent, which has an ACK of its own."""
+        self._unanswered += 1
+
     def beat(self, now: float) -> None:
         """A regular beat was sent."""
+        self._unanswered += 1
         self.next_at = now + self.interval
         self.heard = False
         self._beaten = True
@@ -28,5 +39,6 @@ class Heartbeat:
 
     def acknowledged(self, now: float) -> float | None:
         """The latency in seconds, None for an ACK that no regular beat asked for."""
+        self._unanswered = max(0, self._unanswered - 1)
         beat_at, self._unacknowledged_since = self._unacknowledged_since, None
         return None if beat_at is None else now - beat_at

@@ -40,8 +40,8 @@ class ShardProtocol:
 
     `session`: one to resume, from a checkpoint. With `awaits_transfer` a peer may hold the session: after Hello the
     protocol waits for `adopt` or `nothing_to_adopt`. While `reading_paused` silence says nothing about Discord.
-    `heard_at`: when anything came last while it was connected. `silent_since`: until RESUMED, when the connection
-    before was last heard of: what is replayed was due after that.
+    `heard_at`: when it was last certain that all that Discord had sent was here. `silent_since`: the same, while that
+    is in doubt: until RESUMED, or until a sign that was asked for. What comes meanwhile was due at any time after that.
     """
 
     def __init__(
@@ -167,9 +167,13 @@ class ShardProtocol:
             self._heartbeat.heard = True
 
     def ask_for_a_sign(self) -> None:
-        """Beat out of turn: Discord answers at once (docs, Gateway: Sending Heartbeats), if the connection lives."""
+        """Beat out of turn: Discord answers at once (docs, Gateway: Sending Heartbeats), if the connection lives.
+
+        Until then whatever comes proves nothing: it may have been held up on its way, with more behind it.
+        """
         if self.state is ShardState.CONNECTED:
-            self._send(heartbeat(self.session.seq if self.session else None))
+            self.silent_since = self.heard_at if self.silent_since is None else self.silent_since
+            self._beat_out_of_turn()
 
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -185,7 +189,7 @@ class ShardProtocol:
         """
         if self._heartbeat is not None:
             self._heartbeat.heard = True
-        if self.state is _CONNECTED:
+        if self.silent_since is None and self.state is _CONNECTED:
             self.heard_at = now
         try:
             payload = self._decompressor.decompress(message)
@@ -265,7 +269,7 @@ class ShardProtocol:
             case Op.HEARTBEAT_ACK:
                 self._acknowledged(now)
             case Op.HEARTBEAT:
-                self._send(heartbeat(self.session.seq if self.session else None))
+                self._beat_out_of_turn()
             case Op.HELLO:
                 self._hello(payload, now)
             case Op.RECONNECT:
@@ -280,6 +284,13 @@ class ShardProtocol:
         latency = self._heartbeat.acknowledged(now) if self._heartbeat is not None else None
         if latency is not None:
             self.latency = latency
+        if self.state is ShardState.CONNECTED and self._heartbeat is not None and self._heartbeat.all_answered:
+            self.silent_since, self.heard_at = None, now
+
+    def _beat_out_of_turn(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.beat_out_of_turn()
+        self._send(heartbeat(self.session.seq if self.session else None))
 
     def _hello(self, payload: bytes, now: float) -> None:
         if self.state is not ShardState.CONNECTING:
@@ -368,7 +379,7 @@ class ShardProtocol:
         self._deadline = now + delay
 
     def _disconnected(self) -> None:
-        if self.state is ShardState.CONNECTED and self.session is not None:
+        if self.state is ShardState.CONNECTED and self.silent_since is None:
             self.silent_since = self.heard_at
         self.state = ShardState.DISCONNECTED
         self._heartbeat = self._deadline = self.latency = None
@@ -376,7 +387,7 @@ class ShardProtocol:
     def _end_session(self, reason: str) -> None:
         if self.session is not None:
             self.effects.append(SessionEnded(self.session.session_id, reason))
-        self.session = self.silent_since = None
+        self.session = None
         self._failed_resumes = 0
 
     def _send(self, payload: bytes) -> None:

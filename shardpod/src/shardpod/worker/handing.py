@@ -234,6 +234,8 @@ class Handing:
         now = self._loop.time()
         self._note_standstill(now)
         concerned = custody.concerned
+        if not self._life.reads(concerned):
+            custody.stood_still(now)  # what waits outside is read late, and nobody can say by how much
         custody.tick(now, connected=self._life.connected(concerned), heard_at=self._life.heard_at(concerned, now))
         self._carry_out()
         if (since := custody.sign_wanted_since) is not None:

@@ -222,6 +222,9 @@ class Shard:
         if before is not None:
             runner.gap, runner.interrupted_at = before.gap, before.interrupted_at
             runner.read(on=before.reads)
+        if before is not None and session is not None:
+            # As far as is known here the same one goes on; what it missed meanwhile is replayed to the new runner.
+            runner.protocol.silent_since = before.protocol.silent_since
         return runner
 
     def _count_of_runner(self, name: str) -> int:

@@ -11,7 +11,7 @@ from shardpod.protocol import ShardState
 
 from .shard import Shard
 
-ASK_EVERY = 2.0
+ASK_EVERY = 1.0
 """Seconds between two signs that a session is asked for: Discord takes 120 messages a minute from each."""
 
 
@@ -20,7 +20,7 @@ class SignsOfLife:
 
     def __init__(self, shards: Mapping[int, Shard]) -> None:
         self._shards = shards
-        self._asked_since = self._asked_at = -inf
+        self._asked_at = -inf
 
     def connected(self, shard_ids: Collection[int]) -> bool:
         """Whether all that Discord sends comes here: not while nothing is read for want of room (overflow: pause)."""
@@ -30,15 +30,19 @@ class SignsOfLife:
             for shard in shards
         )
 
+    def reads(self, shard_ids: Collection[int]) -> bool:
+        """Whether what comes is read when it comes."""
+        return all(shard.runner.reads for shard in self._with_a_session(shard_ids))
+
     def heard_at(self, shard_ids: Collection[int], now: float) -> float:
         """When the session that is silent for longest was heard of."""
         return min((shard.protocol.heard_at for shard in self._with_a_session(shard_ids)), default=now)
 
     def ask(self, shard_ids: Collection[int], since: float, now: float) -> None:
-        """Ask those who were not heard of since then, now and then again."""
-        if since == self._asked_since and now < self._asked_at + ASK_EVERY:
+        """Ask those who were not heard of since then; again after a while, or at once if that was asked before then."""
+        if since <= self._asked_at and now < self._asked_at + ASK_EVERY:
             return
-        self._asked_since, self._asked_at = since, now
+        self._asked_at = now
         for shard in self._with_a_session(shard_ids):
             if shard.protocol.heard_at < since:
                 shard.runner.ask_for_a_sign()

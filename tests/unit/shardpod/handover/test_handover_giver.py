@@ -297,7 +297,8 @@ def test_a_worker_that_was_started_again_tells_contents_for_it_does_not_know_wha
     """What a taker had delivered may come again by its replay, or from its spool."""
     told_for = orders(1).windows.history
     side = active(now=100.0, resuming=True)
-    for number, at in ((1, 99.9 - told_for), (2, 100.1 - told_for), (3, 99.9 + told_for), (4, 100.1 + told_for)):
+    longest = told_for + 60.0  # a handover that waits for its lease
+    for number, at in ((1, 99.9 - longest), (2, 100.1 - longest), (3, 99.9 + told_for), (4, 100.1 + told_for)):
         side.receive(number, key=3, at=at)
     side.deliver()
 

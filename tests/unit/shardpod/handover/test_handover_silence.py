@@ -70,8 +70,25 @@ def test_what_a_dead_session_missed_before_the_fence_undoes_it(giver):
     assert sorted(side.deliver()) == [1, 2]
 
 
-def test_a_giver_that_discord_has_refused_a_shard_waits_for_no_sign(giver):
-    assert giver(90.0, blind=True).state == "fenced"
+def test_where_nothing_is_compared_a_sign_is_needed_all_the_more(giver):
+    side = giver(90.0, blind=True)
+    assert side.state == "fencing"
+
+    side.tick(100.1, heard_at=100.1)
+    assert side.state == "fenced"
+
+
+@pytest.mark.parametrize(("now", "state"), [(100.9, "fencing"), (102.1, "undone")])
+def test_a_silent_session_has_two_seconds_however_short_a_fence_may_be(active, order, now, state):
+    windows = Windows(max_skew=0.5, fence_timeout=0.1)
+    side = active(now=0.0, handover=order(), windows=windows)
+    side.follow(FENCED_AT, handover=order(go=True))
+    assert side.state == "fenced"
+
+    side = active(now=0.0, handover=order(), windows=windows)
+    side.custody.follow(msgspec.structs.replace(side.custody.orders, handover=order(go=True)), FENCED_AT)
+    side.tick(now, heard_at=90.0)
+    assert side.state == state
 
 
 # The taker.
@@ -86,6 +103,31 @@ def test_a_taker_settles_only_when_its_sessions_were_heard_of_since_it_is_live(t
 
     side.tick(101.1, heard_at=101.0)
     assert side.custody.taker.to_store
+    assert side.custody.sign_wanted_since is None
+
+
+def test_while_something_is_overdue_a_silent_session_is_asked_again(taker, live, told):
+    side = live(taker(), told((1, 99.0)), until=1000.0)
+    side.tick(100.1)
+    assert side.custody.sign_wanted_since is None
+
+    side.tick(106.1, heard_at=100.1)
+    assert side.custody.sign_wanted_since == 99.0 + WINDOWS.tolerance
+    assert not side.custody.taker.to_store
+
+    side.tick(106.2, heard_at=106.15)
+    assert side.custody.sign_wanted_since is None
+    assert side.custody.taker.to_store
+
+
+def test_a_taker_wants_a_sign_already_while_it_waits_for_its_lease(taker, order):
+    """What was held up on its way until then would seem to have come late."""
+    side = taker()
+    side.follow(FENCED_AT, handover=order(go=True))
+    side.tick(100.1, heard_at=90.0)
+    assert side.custody.sign_wanted_since == FENCED_AT
+
+    side.tick(100.2, heard_at=100.15)
     assert side.custody.sign_wanted_since is None
 
 

@@ -190,18 +190,46 @@ def test_a_hello_with_an_endless_interval_closes_the_connection(drive):
     assert shard.state is ShardState.DISCONNECTED
 
 
-def test_it_can_be_asked_for_a_sign_out_of_turn_which_says_when_it_was_heard_of(drive):
+def test_asked_for_a_sign_it_beats_out_of_turn_and_is_heard_of_when_that_is_acknowledged(drive):
     shard = drive().identify()
     shard.event("TYPING_START", s=41)
+    heard_at = shard.now
     shard.now += 10.0
     shard.take()
 
     shard.protocol.ask_for_a_sign()
     assert shard.sent() == [{"op": 1, "d": 41}]
-    assert shard.protocol.heard_at == shard.now - 10.0
+    assert shard.protocol.silent_since == heard_at
 
     shard.hear(11)
-    assert shard.protocol.heard_at == shard.now
+    assert (shard.protocol.silent_since, shard.protocol.heard_at) == (None, shard.now)
+
+
+def test_what_comes_before_the_sign_proves_nothing_for_it_may_have_been_held_up(drive):
+    """A connection that stalls and recovers is never broken: what waited on the way is read as if it were new."""
+    shard = drive().identify()
+    heard_at = shard.now
+    shard.now += 30.0
+    shard.protocol.ask_for_a_sign()
+    shard.now += 0.5
+    shard.event("TYPING_START", s=2)
+    assert (shard.protocol.silent_since, shard.protocol.heard_at) == (heard_at, heard_at)
+
+    shard.lose()
+    assert shard.protocol.silent_since == heard_at, "nor does the end of the connection"
+
+
+def test_an_acknowledgement_of_the_beat_before_is_no_sign(drive):
+    shard = drive().identify()
+    shard.wait_for_timer()  # the regular beat, which waits with all else
+    heard_at = shard.protocol.heard_at
+    shard.now += 1.0
+    shard.protocol.ask_for_a_sign()
+    shard.hear(11)
+    assert shard.protocol.silent_since == heard_at
+
+    shard.hear(11)
+    assert shard.protocol.silent_since is None
 
 
 def test_one_that_is_not_connected_cannot_be_asked(drive):

@@ -230,6 +230,7 @@ def test_until_resumed_it_knows_since_when_it_may_have_missed_something(drive):
 def test_a_new_session_has_missed_nothing(drive):
     shard = drive().identify()
     shard.lose(4009)
-
     assert shard.protocol.session is None
+
+    shard.identify(session_id="b" * 32)
     assert shard.protocol.silent_since is None

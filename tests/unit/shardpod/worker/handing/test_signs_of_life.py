@@ -45,9 +45,9 @@ async def test_one_that_does_not_answer_is_asked_again_after_a_while(two, order)
     two.new.shards[0].protocol.heard_at = now() - 10.0
     two.say(order(go=True))
     two.lease(lasts=60.0)
-    await asyncio.sleep(5.0)
+    await asyncio.sleep(4.5)
 
-    assert two.new.signs == [0, 0, 0]
+    assert two.new.signs[:5] == [0, 0, 0, 0, 0]
     assert two.new.state == "live"
 
 
