@@ -24,7 +24,7 @@ REHEARSAL_LASTS = 3.0
 MISSED_TOO_MUCH = "what its session had missed reaches further back than what the other set tells"
 
 SIGN_EVERY = 1.0
-"""Seconds of silence at least until a sign is asked for: Discord takes 120 messages a minute."""
+"""Seconds between two signs that a session is asked for, at least: Discord takes 120 messages a minute from each."""
 
 LONGEST_WAIT = 60.0
 """Seconds for which payloads are kept for a lease that does not come; a handover that takes longer is given back."""

@@ -25,13 +25,12 @@ class Heartbeat:
         """Whether each beat has its ACK, so that all that was sent before the last of them has been read."""
         return self._unanswered == 0
 
-    def beat_out_of_turn(self) -> None:
-        """One more was sent, which has an ACK of its own."""
+    def sent(self) -> None:
+        """A beat was sent, in turn or not; each has an ACK of its own."""
         self._unanswered += 1
 
     def beat(self, now: float) -> None:
-        """A regular beat was sent."""
-        self._unanswered += 1
+        """A regular beat is due, and sent."""
         self.next_at = now + self.interval
         self.heard = False
         self._beaten = True

@@ -62,6 +62,7 @@ class ShardProtocol:
         self.guilds = Guilds()
         self.effects: list[Effect] = []
         self.latency: float | None = None
+        self.heard_at = 0.0
         self.silent_since: float | None = None
         self.close_code: int | None = None
         self.problem: str | None = None
@@ -74,7 +75,6 @@ class ShardProtocol:
         self._deadline: float | None = None
         self._failed_resumes = 0
         self._resumed_from = 0
-        self.heard_at = 0.0
 
     @property
     def timer(self) -> float | None:
@@ -172,8 +172,8 @@ class ShardProtocol:
         Until then whatever comes proves nothing: it may have been held up on its way, with more behind it.
         """
         if self.state is ShardState.CONNECTED:
-            self.silent_since = self.heard_at if self.silent_since is None else self.silent_since
-            self._beat_out_of_turn()
+            self._doubt()
+            self._send_heartbeat()
 
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -269,7 +269,7 @@ class ShardProtocol:
             case Op.HEARTBEAT_ACK:
                 self._acknowledged(now)
             case Op.HEARTBEAT:
-                self._beat_out_of_turn()
+                self._send_heartbeat()
             case Op.HELLO:
                 self._hello(payload, now)
             case Op.RECONNECT:
@@ -287,9 +287,14 @@ class ShardProtocol:
         if self.state is ShardState.CONNECTED and self._heartbeat is not None and self._heartbeat.all_answered:
             self.silent_since, self.heard_at = None, now
 
-    def _beat_out_of_turn(self) -> None:
+    def _doubt(self) -> None:
+        """From now on something may be missing here that was sent since it was last heard of."""
+        if self.silent_since is None:
+            self.silent_since = self.heard_at
+
+    def _send_heartbeat(self) -> None:
         if self._heartbeat is not None:
-            self._heartbeat.beat_out_of_turn()
+            self._heartbeat.sent()
         self._send(heartbeat(self.session.seq if self.session else None))
 
     def _hello(self, payload: bytes, now: float) -> None:
@@ -333,7 +338,7 @@ class ShardProtocol:
             self._give_up_connection("nothing received since the last heartbeat", now)
             return
         self._heartbeat.beat(now)
-        self._send(heartbeat(self.session.seq if self.session else None))
+        self._send_heartbeat()
 
     # Transitions.
 
@@ -379,8 +384,8 @@ class ShardProtocol:
         self._deadline = now + delay
 
     def _disconnected(self) -> None:
-        if self.state is ShardState.CONNECTED and self.silent_since is None:
-            self.silent_since = self.heard_at
+        if self.state is ShardState.CONNECTED:
+            self._doubt()
         self.state = ShardState.DISCONNECTED
         self._heartbeat = self._deadline = self.latency = None
 

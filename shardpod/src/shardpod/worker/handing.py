@@ -239,7 +239,7 @@ class Handing:
         custody.tick(now, connected=self._life.connected(concerned), heard_at=self._life.heard_at(concerned, now))
         self._carry_out()
         if (since := custody.sign_wanted_since) is not None:
-            self._life.ask(custody.concerned, since, now)
+            self._life.ask(concerned, since, now)
         taker = custody.taker
         if taker is not None and not self._closed and (self._busy is None or self._busy.done()):
             if taker.may_activate(now):

@@ -7,12 +7,10 @@ is only quiet. What it misses comes by a replay, when the range may have changed
 from collections.abc import Collection, Mapping
 from math import inf
 
+from shardpod.handover import SIGN_EVERY
 from shardpod.protocol import ShardState
 
 from .shard import Shard
-
-ASK_EVERY = 1.0
-"""Seconds between two signs that a session is asked for: Discord takes 120 messages a minute from each."""
 
 
 class SignsOfLife:
@@ -40,7 +38,7 @@ class SignsOfLife:
 
     def ask(self, shard_ids: Collection[int], since: float, now: float) -> None:
         """Ask those who were not heard of since then; again after a while, or at once if that was asked before then."""
-        if since <= self._asked_at and now < self._asked_at + ASK_EVERY:
+        if since <= self._asked_at and now < self._asked_at + SIGN_EVERY:
             return
         self._asked_at = now
         for shard in self._with_a_session(shard_ids):

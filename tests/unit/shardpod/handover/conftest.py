@@ -193,10 +193,10 @@ def told(numbered):
 
 @pytest.fixture
 def live(order):
-    """Bring it from the go to its first lease, with what the giver tells."""
+    """Bring it from the go, at `gone_at`, to its first lease, with what the giver tells."""
 
-    def live(side, theirs=(), *, until=LEASE, now=FENCED_AT):
-        side.follow(now, handover=order(go=True))
+    def live(side, theirs=(), *, until=LEASE, now=FENCED_AT, gone_at=None):
+        side.follow(now if gone_at is None else gone_at, handover=order(go=True))
         side.lease(1, until, now)
         side.activate(1, list(theirs), FENCED_AT, now)
         side.tick(now)

@@ -14,15 +14,11 @@ LEASE = 140.0
 
 
 @pytest.fixture
-def gone_live_late(order):
+def gone_live_late(live):
     """Bring a taker from the go to a lease that came long after."""
 
     def gone(side, theirs):
-        side.follow(FENCED_AT, handover=order(go=True))
-        side.lease(1, LEASE, LONG_AFTER)
-        side.activate(1, list(theirs), FENCED_AT, LONG_AFTER)
-        side.tick(LONG_AFTER)
-        return side
+        return live(side, theirs, until=LEASE, now=LONG_AFTER, gone_at=FENCED_AT)
 
     return gone
 
