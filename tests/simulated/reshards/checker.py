@@ -67,7 +67,7 @@ class Checker:
             keys = {one.key for one in mine}
             if len(mine) > len(keys) and injection.fault not in REPEATING:
                 found.append(f"I2: {what} came again with the same key")
-            if what in partial:
+            if what in partial or (len(keys) != count and self._has_no_beginning(what)):
                 continue
             if len(keys) < count:
                 numbers = [event[0] for event in discord.events if event[1:4] == what]
@@ -81,8 +81,25 @@ class Checker:
         """Whether an event comes later than two sessions may differ, so soon before a fence that none could know."""
         if not injection.fault.endswith("is late") or not injection.at <= sent_at <= injection.at + LATE_AT_MOST:
             return False
-        skew = self._world.max_skew + 0.1
+        skew = self._world.windows.max_skew + 0.1
         return any(window.began - skew <= injection.at <= window.ended for window in self._windows())
+
+    def _has_no_beginning(self, what: tuple[int, str, str]) -> bool:
+        """Whether a handover saw a chain of look-alikes all along its window (docs/resharding.md, Limits).
+
+        It begins before what a giver tells, reaches what a taker may deliver, and each may be taken for the next.
+        """
+        windows = self._world.windows
+        sent = [event[4] for event in self._world.discord.events if event[1:4] == what]
+        apart = windows.tolerance + windows.max_skew
+        breaks = [0, *(at for at in range(1, len(sent)) if sent[at] - sent[at - 1] > apart), len(sent)]
+        chains = [(sent[begin], sent[end - 1]) for begin, end in pairwise(breaks) if end > begin]
+        return any(
+            max(first + windows.tail, window.began) <= min(last + windows.ring + windows.max_skew, window.ended)
+            for window in self._windows()
+            if window.covers(what[0] >> 22)
+            for first, last in chains
+        )
 
     def _may_be_doubled(self, taken: list[Taken], extra: int) -> bool:
         """Only what a taker delivered under a lease, and the giver when that was over; and both tell the content."""

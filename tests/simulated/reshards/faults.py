@@ -303,7 +303,7 @@ class Injection:
         sessions = world.discord.of(shard_count)
         if sessions:
             session = self._random.choice(sessions)
-            session.late = 3.0 * world.max_skew
+            session.late = 3.0 * world.windows.max_skew
             await asyncio.sleep(lasts)
             session.late = 0.0
 

@@ -9,6 +9,7 @@ import structlog
 
 from gateway_operator.core.world import ReshardPhase, ReshardRequest
 from gateway_operator.model import DiscordGateway
+from shardpod.handover import Windows
 
 from . import workers as workers_module
 from .bot import Bot
@@ -60,7 +61,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.random = random = Random(seed)
-        self.max_skew = MAX_SKEW
+        self.windows = Windows(MAX_SKEW, FENCE_TIMEOUT)
         self.identify_reserve = IDENTIFY_RESERVE
         self.before, self.after = random.sample(range(1, 13), 2)
         if random.random() < 0.3:

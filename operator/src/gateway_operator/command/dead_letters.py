@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,9 +11,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from .cluster.choice import WHICH_SIDE, cluster_chosen, cluster_options
+from .cluster.letters import with_pods_on_cluster
 from .console import print_view
 from .errors import UserError
-from .pod_http import DeadLetter, PodHttp
+from .letters import DeadLetter, Pods, decided, listed
+from .pod_http import PodHttp
 from .running import FILE_OR_NAME, find_running, understood
 
 _CONTEXT = {"max_content_width": 110}
@@ -25,6 +28,9 @@ events go on. It stays on disk until somebody decides. Usually the bot has a bug
 
 {FILE_OR_NAME}
 
+{WHICH_SIDE} There the pods are asked by a
+command in their containers, for which you need the permissions that `kubectl exec` needs.
+
 \b
 Examples
   discord-gateway dead-letters list
@@ -32,14 +38,17 @@ Examples
   discord-gateway dead-letters replay mybot --key 4b2f...:1093 --key 4b2f...:1101
   discord-gateway dead-letters discard mybot --key 4b2f...:1093
   discord-gateway dead-letters list mybot -o json | jq -r '.deadLetters[] | select(.type == "TYPING_START") | .key'
+  kubectl dgw dead-letters list mybot -n bots
 
 Exit code 3 if the gateway does not run.
 """
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
 
 
 @click.group("dead-letters", help=_HELP, short_help="Look at events that the bot refused.", context_settings=_CONTEXT)
+@cluster_options
 def dead_letters() -> None:
     """Group of the three commands."""
 
@@ -47,6 +56,7 @@ def dead_letters() -> None:
 def _where(command: _Command) -> _Command:
     """The parameters that say which gateway is meant."""
     directory = click.Path(path_type=Path, file_okay=False)
+    command = cluster_options(command)
     command = click.option("--state-dir", type=directory, help="As given to `up`, if it was given there.")(command)
     return click.argument("file_or_name", required=False)(command)
 
@@ -63,7 +73,7 @@ def _which(command: _Command) -> _Command:
 @_where
 @click.option("-o", "output", type=click.Choice(["json"]), help="json: for programs.")
 def list_them(*, file_or_name: str | None, state_dir: Path | None, output: str | None) -> None:
-    found = asyncio.run(_pods(file_or_name, state_dir).dead_letters())
+    found = _with_pods(file_or_name, state_dir, listed)
     if output == "json":
         click.echo(json.dumps({"deadLetters": [letter.model_dump(by_alias=True) for letter in found]}))
     elif found:
@@ -80,8 +90,8 @@ def list_them(*, file_or_name: str | None, state_dir: Path | None, output: str |
 @_where
 @_which
 def replay(*, file_or_name: str | None, state_dir: Path | None, keys: tuple[str, ...], every: bool) -> None:
-    body = _body(keys, every=every)
-    done = asyncio.run(_pods(file_or_name, state_dir).decide("replay", body))
+    chosen = _chosen(keys, every=every)
+    done = _with_pods(file_or_name, state_dir, lambda pods: decided(pods, "replay", chosen))
     click.echo(f"{_count(done)} queued for delivery")
     _complain_of_unknown(keys, done)
 
@@ -92,22 +102,27 @@ def replay(*, file_or_name: str | None, state_dir: Path | None, keys: tuple[str,
 @_where
 @_which
 def discard(*, file_or_name: str | None, state_dir: Path | None, keys: tuple[str, ...], every: bool) -> None:
-    body = _body(keys, every=every)
-    done = asyncio.run(_pods(file_or_name, state_dir).decide("discard", body))
+    chosen = _chosen(keys, every=every)
+    done = _with_pods(file_or_name, state_dir, lambda pods: decided(pods, "discard", chosen))
     click.echo(f"{_count(done)} deleted")
     _complain_of_unknown(keys, done)
 
 
-def _pods(file_or_name: str | None, state_dir: Path | None) -> PodHttp:
+def _with_pods(
+    file_or_name: str | None, state_dir: Path | None, work: Callable[[Pods], Coroutine[Any, Any, _Result]]
+) -> _Result:
+    if (chosen := cluster_chosen(state_dir)) is not None:
+        return with_pods_on_cluster(chosen, file_or_name, work)
     directory, text = find_running(file_or_name, state_dir)
     addresses = {pod.instance: pod.http_address for pod in understood(text).pods}
-    return PodHttp(addresses, directory.control_secret())
+    return asyncio.run(work(PodHttp(addresses, directory.control_secret())))
 
 
-def _body(keys: tuple[str, ...], *, every: bool) -> dict[str, Any]:
+def _chosen(keys: tuple[str, ...], *, every: bool) -> tuple[str, ...] | None:
+    """The keys; None: all letters."""
     if every == bool(keys):
-        raise UserError("say which: either --all, or --key KEY for each, as `discord-gateway dead-letters list` shows")
-    return {"all": True} if every else {"keys": list(keys)}
+        raise UserError("say which: either --all, or --key KEY for each, as `dead-letters list` shows")
+    return None if every else keys
 
 
 def _complain_of_unknown(keys: tuple[str, ...], done: int) -> None:

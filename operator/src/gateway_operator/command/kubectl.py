@@ -6,6 +6,7 @@ import click
 
 from .cluster.choice import Chosen, cluster_options
 from .cluster.switches import pause, resume, suspend
+from .dead_letters import dead_letters
 from .reshard import reshard
 from .restart import restart
 from .status import status
@@ -14,7 +15,8 @@ from .validate import validate
 _HELP = """Look at Discord gateways on a Kubernetes cluster, and change them while events flow.
 
 Orders are changes of the DiscordGateway: whoever may patch it may give them. What is read comes from its status, and
-each shard's row from the operator, by the API server's proxy (for which the verb get on pods/proxy is needed).
+each shard's row from the operator, by the API server's proxy (for which the verb get on pods/proxy is needed). Dead
+letters are asked for in the pods themselves (which needs create and get on pods/exec).
 
 \b
 Examples
@@ -25,6 +27,7 @@ Examples
   kubectl dgw restart mybot
   kubectl dgw pause mybot
   kubectl dgw resume mybot
+  kubectl dgw dead-letters list mybot      the events that the bot refused again and again
 
 \b
 Exit codes
@@ -44,5 +47,5 @@ def main(context: click.Context) -> None:
     context.ensure_object(Chosen).cluster = True
 
 
-for _command in (status, reshard, restart, pause, resume, suspend, validate):
+for _command in (status, reshard, restart, pause, resume, suspend, dead_letters, validate):
     main.add_command(_command)

@@ -15,10 +15,11 @@ from .layout import pods_of, wanted_ranges
 from .reshard_concern import parties
 from .reshard_machine import advance
 from .reshard_step import Step
+from .reshard_target import by_command
 from .revision import revision
 from .rollout import Rollout, roll_out
 from .suspension import all_ending, to_stop
-from .world import GatewayInfo, Plan, PodSpec, ShardSet, World
+from .world import Plan, PodSpec, ShardSet, World
 
 FIRST_EPOCH = 1
 
@@ -102,9 +103,9 @@ def _active_set(spec: Spec, world: World) -> ShardSet | None:
     if spec.stands_still and (remembered is not None or spec.suspend):
         return remembered
     if remembered is None:
-        return _new_set(spec, world.info, max(FIRST_EPOCH, world.last_epoch + 1))
-    if not any(held(one) for one in world.instances.values()):
-        fresh = _new_set(spec, world.info, max(remembered.epoch, world.last_epoch) + 1)
+        return _new_set(spec, world, max(FIRST_EPOCH, world.last_epoch + 1))
+    if not world.request.paused and not _any_session_left(world, remembered):
+        fresh = _new_set(spec, world, max(remembered.epoch, world.last_epoch) + 1)
         if fresh is not None and fresh.shard_count != remembered.shard_count:
             return fresh
     if world.reshard is not None and world.reshard.fenced is not None:
@@ -114,8 +115,15 @@ def _active_set(spec: Spec, world: World) -> ShardSet | None:
     return replace(remembered, ranges=wanted_ranges(spec, remembered.shard_count))
 
 
-def _new_set(spec: Spec, info: GatewayInfo | None, epoch: int) -> ShardSet | None:
-    if info is None:
+def _any_session_left(world: World, remembered: ShardSet) -> bool:
+    """In an instance, or with the operator: pods that are all gone for a moment resume by its checkpoints."""
+    kept = any(shard_count == remembered.shard_count for _shard, shard_count in world.checkpoints)
+    return kept or any(held(one) for one in world.instances.values())
+
+
+def _new_set(spec: Spec, world: World, epoch: int) -> ShardSet | None:
+    if world.info is None:
         return None
-    shard_count = spec.shards or info.recommended_shards
+    commanded = by_command(spec, world.request)
+    shard_count = commanded or spec.shards or world.info.recommended_shards
     return ShardSet(epoch=epoch, shard_count=shard_count, ranges=wanted_ranges(spec, shard_count))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shardpod.contract import Windows
 
-from .digest import digest
+from .digest import Digest, digest
 from .layout import wanted_ranges
 from .reshard_budget import shortage
 from .reshard_gate import gate
@@ -52,7 +52,7 @@ def prepare(scene: Scene, reshard: Reshard) -> Step:
 
 def start(scene: Scene, reshard: Reshard) -> Step:
     """The pending set's shards connect; each that does is progress."""
-    connected, wanted = _connected(scene, reshard.pending), reshard.pending.shard_count
+    connected, wanted = len(_connected(scene, reshard.pending)), reshard.pending.shard_count
     if connected > reshard.connected:
         reshard = replace(reshard, connected=connected, progressed_at=scene.wall)
     if connected < wanted:
@@ -103,17 +103,34 @@ def _why_not_to_start(scene: Scene, target: Target) -> str | None:
     if any(one.spec.pod.epoch != scene.active.epoch for one in scene.world.instances.values()):
         # Their sessions may have the same numbers as those of the new set.
         return "the pods of the shard set before are still ending"
+    if (unknown := _not_known(scene)) is not None:
+        return unknown
     outside = None if target.manual else why_outside_window(scene.spec, scene.wall)
     return outside or shortage(scene.spec, scene.world, target.shard_count)
 
 
-def _connected(scene: Scene, shard_set: ShardSet) -> int:
-    connected = (
-        digest(one.observed).connected
+def _not_known(scene: Scene) -> str | None:
+    """Whether a shard that runs is still to connect: how many guilds there are it has to say, and it may identify."""
+    refused = (shard.shard_id for report in _reports(scene, scene.active) for shard in report.refused)
+    known = _connected(scene, scene.active) | frozenset(refused)
+    missing, of = scene.active.shard_count - len(known), scene.active.shard_count
+    if not missing:
+        return None
+    those = "is not connected, so its" if missing == 1 else "are not connected, so their"
+    return f"{missing:,} of the {of:,} shards that run {those} guilds are not known"
+
+
+def _connected(scene: Scene, shard_set: ShardSet) -> frozenset[int]:
+    return frozenset[int]().union(*(report.connected for report in _reports(scene, shard_set)))
+
+
+def _reports(scene: Scene, shard_set: ShardSet) -> list[Digest]:
+    """Of the set's instances that are connected now."""
+    return [
+        digest(one.observed)
         for one in scene.world.instances.values()
         if one.spec.pod.epoch == shard_set.epoch and one.connected and one.observed is not None
-    )
-    return len(frozenset[int]().union(*connected))
+    ]
 
 
 def _not_yet_empty(scene: Scene) -> str | None:

@@ -11,7 +11,7 @@ from gateway_operator.model import MAX_SHARDS, Spec
 
 from .digest import Digest, digest
 from .spoken import spoken_duration
-from .world import GatewayInfo, ReshardPhase, ShardSet, World
+from .world import GatewayInfo, ReshardPhase, ReshardRequest, ShardSet, World
 
 GUILDS_ALLOWED = 2500
 """Guilds that Discord allows a shard (Discord docs, Gateway: Sharding); one more, and it answers 4011."""
@@ -103,6 +103,11 @@ def why_held_back(spec: Spec, world: World) -> str | None:
     )
 
 
+def by_command(spec: Spec, request: ReshardRequest) -> int | None:
+    """The number that a person gave by the command; its word holds until the manifest has another than it had then."""
+    return request.to if request.manifest_shards == spec.shards else None
+
+
 def measured(world: World) -> Measured | None:
     """None without an active set."""
     active = world.active
@@ -130,12 +135,12 @@ def automatic_target(spec: Spec, info: GatewayInfo, now: Measured) -> Target | N
 
 
 def _asked_for(spec: Spec, world: World) -> Target | None:
-    """By a person: the command's word holds until the manifest has another number than it had then."""
-    request, active = world.request, world.active
-    if request.to is not None and request.manifest_shards == spec.shards:
-        done = active is not None and active.shard_count == request.to and world.reshard is None
+    """By a person."""
+    active, commanded = world.active, by_command(spec, world.request)
+    if commanded is not None:
+        done = active is not None and active.shard_count == commanded and world.reshard is None
         if not done or spec.shards is not None:
-            return Target(request.to, f"{request.to:,} shards were asked for by the command", manual=True)
+            return Target(commanded, f"{commanded:,} shards were asked for by the command", manual=True)
     target = _of_manifest(spec)
     # Otherwise one that was given up, by a person or as nothing moved, would begin again at once.
     if target is None or world.reshard is not None or not _held_back(target, world):

@@ -11,6 +11,7 @@ from aiohttp import web
 from shardpod.worker.link import LinkClosedError
 from shardpod.worker.messages import Busy, DeadLetterView, SettleDeadLetters, encode
 
+from .asking import DEAD_LETTERS_PATH
 from .peers import TRANSFER_PATH, decode_request
 from .workers import WorkerFailedError, Workers
 
@@ -49,9 +50,9 @@ def add_pod_api(router: web.UrlDispatcher, secret: str, workers: Callable[[], Wo
     """Add its routes."""
     api = _PodApi(secret, workers)
     router.add_post(TRANSFER_PATH, api.guarded(api.transfer))
-    router.add_get("/v1/dead-letters", api.guarded(api.dead_letters))
-    router.add_post("/v1/dead-letters/replay", api.guarded(api.replay))
-    router.add_post("/v1/dead-letters/discard", api.guarded(api.discard))
+    router.add_get(DEAD_LETTERS_PATH, api.guarded(api.dead_letters))
+    router.add_post(f"{DEAD_LETTERS_PATH}/replay", api.guarded(api.replay))
+    router.add_post(f"{DEAD_LETTERS_PATH}/discard", api.guarded(api.discard))
 
 
 class _PodApi:

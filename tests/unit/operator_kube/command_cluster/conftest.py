@@ -1,6 +1,7 @@
 """A small API server on loopback, behind whose pod proxy is the operator's own HTTP, and `kubectl dgw` against it."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -20,6 +21,7 @@ from gateway_operator.command.kubectl import main as kubectl_dgw
 from gateway_operator.core.reshard_order import ReshardPreview
 from gateway_operator.core.status_model import GatewayStatus
 from gateway_operator.kube.http import application, serving
+from shardpod.pod import asking
 
 API = "/apis/discordgateway.dev/v1alpha1"
 LABELS = {"app.kubernetes.io/name": "discord-gateway-operator"}
@@ -61,6 +63,8 @@ class Cluster:
         self.rows = ROWS
         self.shown = ReshardPreview(shards=4, to=8, message="as asked")
         self.operator_port = 0
+        self.letters: dict[str, list[dict]] = {}
+        self.done: list[tuple[str, str, list[str]]] = []
         self.tokens: set[str | None] = set()
 
     def put(
@@ -124,6 +128,8 @@ class Cluster:
         self.tokens.add(request.headers.get("Authorization"))
         path = request.path.removeprefix(API)
         parts = path.strip("/").split("/")
+        if parts[-1] == "exec":
+            return await self._execute(request, namespace=parts[3], pod=parts[5])
         if path == request.path:
             return await (self._proxied(request, parts) if "proxy" in parts else self._builtin(parts))
         if not self.installed:
@@ -172,6 +178,23 @@ class Cluster:
         async with aiohttp.ClientSession() as session, session.get(url, params=request.query) as answer:
             return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
 
+    async def _execute(self, request: web.Request, namespace: str, pod: str) -> web.StreamResponse:
+        """The kubelet's part: what a pod's own command prints, and how it ends, each in its channel."""
+        if (refused := self._refused("create", "pods/exec", namespace)) is not None:
+            return refused
+        if pod not in self.letters:
+            return said(404, f'pods "{pod}" not found', name=pod)
+        assert request.query["container"] == "shardpod"
+        socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
+        await socket.prepare(request)
+        program, *arguments = request.query.getall("command")
+        self.done.append((pod, program, arguments))
+        printed, complaint = answered(self.letters[pod], arguments)
+        for channel, text in ((1, printed[:9]), (1, printed[9:]), (2, complaint), (3, ended(complaint))):
+            await socket.send_bytes(bytes([channel]) + text.encode())
+        await socket.close()
+        return socket
+
     async def _builtin(self, parts: list[str]) -> web.Response:
         namespace = parts[4] if parts[3] == "namespaces" else None
         kind, *name = parts[5:] if namespace else parts[3:]
@@ -191,6 +214,21 @@ class Cluster:
         if not {f"{verb} {resource}", f"{verb} {resource} {namespace or '*'}"} & self.forbidden:
             return None
         return said(403, f'User "{USER}" cannot {verb} resource "{resource}"')
+
+
+def answered(letters: list[dict] | None, arguments: list[str]) -> tuple[str, str]:
+    """What a pod with these letters prints to both outputs; with None it does not answer."""
+    asked = asking.parser().parse_args(arguments)
+    if letters is None:
+        return "", "the pod does not answer: [Errno 111] Connection refused\n"
+    if asked.what == "list":
+        return json.dumps({"deadLetters": letters}), ""
+    return json.dumps({"done": sum(asked.all or one["key"] in asked.keys for one in letters)}), ""
+
+
+def ended(complaint: str) -> str:
+    failed = {"status": "Failure", "message": "command terminated with exit code 1", "reason": "NonZeroExitCode"}
+    return json.dumps(failed if complaint else {"status": "Success"})
 
 
 def said(code: int, message: str, name: str | None = None) -> web.Response:

@@ -166,4 +166,5 @@ def test_without_a_name_each_gateway_is_summed_up(cluster, dgw):
 def test_dead_letters_are_told_of_with_a_way_to_find_them(cluster, dgw):
     cluster.gateways[("bots", "mybot")]["status"]["deadLetters"] = 3
 
-    assert "  3 events set aside as the bot kept refusing: see their pods: `kubectl dgw" in dgw("status").stdout
+    said = "  3 events set aside as the bot kept refusing: see `kubectl dgw dead-letters list`\n"
+    assert said in dgw("status").stdout

@@ -12,6 +12,7 @@ from gateway_operator.command.places import asked_gateway
 from gateway_operator.core.status_model import GatewayStatus
 from gateway_operator.kube.client.api import RESOURCE, ClusterError, Trouble
 from gateway_operator.kube.client.connection import connected
+from gateway_operator.kube.client.execution import Runner
 from gateway_operator.kube.client.gateways import Gateways
 from gateway_operator.kube.client.leader import Leader
 
@@ -29,6 +30,7 @@ class Cluster:
 
     gateways: Gateways
     leader: Leader
+    runner: Runner
     name: str | None
 
     async def one(self) -> str:
@@ -70,7 +72,7 @@ async def _connected(
     async with connected(chosen.kubeconfig, chosen.context, os.environ) as connection:
         gateways = Gateways(connection, chosen.namespace or namespace or connection.namespace)
         leader = Leader(connection, operator_namespace=chosen.operator_namespace)
-        return await work(Cluster(gateways, leader, name))
+        return await work(Cluster(gateways, leader, connection, name))
 
 
 def _asked(file_or_name: str | None) -> tuple[str | None, str | None]:
@@ -84,7 +86,7 @@ def _asked(file_or_name: str | None) -> tuple[str | None, str | None]:
 
 def for_cluster(words: str) -> str:
     """The operator names the commands as they are called on one machine."""
-    return re.sub(r"`discord-gateway (status|reshard|restart)\b", r"`kubectl dgw \1", words)
+    return re.sub(r"`discord-gateway (status|reshard|restart|dead-letters)\b", r"`kubectl dgw \1", words)
 
 
 def spoken_for_cluster(status: GatewayStatus) -> GatewayStatus:

@@ -16,7 +16,7 @@ from gateway_operator.kube.client.leader import LeaderError
 from .asking import Cluster, on_cluster, spoken_for_cluster
 from .choice import Chosen
 
-DEAD_LETTERS = "their pods: `kubectl dgw status NAME -o json | jq '.pods[] | select(.deadLetters > 0) | .instance'`"
+DEAD_LETTERS = "`kubectl dgw dead-letters list`"
 
 _NO_STATUS = (
     "no operator has reported on it yet: does one run, and does it watch this namespace? "

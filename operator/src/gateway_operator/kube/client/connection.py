@@ -1,5 +1,6 @@
 """The way to the API server: what the kubeconfig says, found as kubectl finds it."""
 
+import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -11,6 +12,7 @@ import aiohttp
 import yaml
 
 from .api import MERGE_PATCH, Answer, ClusterError, Request, Trouble
+from .execution import PATIENCE, Executed, Execution, executed
 
 REQUEST_TIMEOUT = 15.0
 """Seconds until an answer."""
@@ -22,7 +24,7 @@ _IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class Connection:
-    """An `Api`; `namespace` is the one of the context."""
+    """An `Api` and a `Runner`; `namespace` is the one of the context."""
 
     def __init__(self, settings: Any, namespace: str) -> None:
         # Here and not above: the import takes a second.
@@ -33,9 +35,7 @@ class Connection:
         self._rest = RESTClientObject(settings)
 
     async def ask(self, request: Request) -> Answer:
-        headers = {"Accept": "application/json", "Content-Type": MERGE_PATCH}
-        if (authorization := await self._settings.get_api_key_with_prefix("BearerToken")) is not None:
-            headers["Authorization"] = authorization
+        headers = {"Accept": "application/json", "Content-Type": MERGE_PATCH} | await self._authorization()
         host, method = self._settings.host, "PATCH" if request.verb == "patch" else "GET"
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
         try:
@@ -44,11 +44,36 @@ class Connection:
             )
             return Answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ClusterError(
-                Trouble.UNREACHABLE,
-                f"the API server {host} cannot be reached: {str(error) or 'no answer in time'}; is the cluster up, and "
-                "is it the right one? `kubectl config current-context` tells which it is",
-            ) from None
+            raise self._unreachable(error) from None
+
+    async def execute(self, execution: Execution) -> Executed:
+        from kubernetes.aio.stream import WsApiClient  # noqa: PLC0415 -- see above
+
+        client: Any = WsApiClient(self._settings)  # type: ignore[no-untyped-call]
+        url = self._settings.host + execution.path
+        try:
+            opening = await client.request(
+                "GET", url, query_params=execution.query, headers=await self._authorization(), _preload_content=False
+            )
+            async with asyncio.timeout(PATIENCE), opening as socket:
+                return executed([message.data async for message in socket])
+        except aiohttp.WSServerHandshakeError as error:
+            raise execution.refused(error.status) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from None
+        finally:
+            await client.close()
+
+    async def _authorization(self) -> dict[str, str]:
+        given = await self._settings.get_api_key_with_prefix("BearerToken")
+        return {} if given is None else {"Authorization": given}
+
+    def _unreachable(self, error: Exception) -> ClusterError:
+        text = (
+            f"the API server {self._settings.host} cannot be reached: {str(error) or 'no answer in time'}; is the "
+            "cluster up, and is it the right one? `kubectl config current-context` tells which it is"
+        )
+        return ClusterError(Trouble.UNREACHABLE, text)
 
     async def close(self) -> None:
         await self._rest.close()
