@@ -138,9 +138,15 @@ class Operator:
             self.request_reshard(request)
         return answer
 
-    def preview(self, to: int | None) -> ReshardPreview:
-        """What a reshard would do, to so many shards or to the number that is wanted."""
-        return preview(self._gateway.spec, self._known(), to)
+    def preview(self, to: int | None, *, in_manifest: bool = False) -> ReshardPreview:
+        """What a reshard would do, to so many shards or to the number that is wanted.
+
+        `in_manifest`: whoever asks would write the number into spec.shards.
+        """
+        spec = self._gateway.spec
+        if in_manifest and to is not None:
+            spec = spec.model_copy(update={"shards": to})
+        return preview(spec, self._known(), to)
 
     def _known(self) -> World:
         """The world of the last pass, with what has been decided since."""

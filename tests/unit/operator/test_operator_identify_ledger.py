@@ -178,7 +178,7 @@ def test_epochs_share_buckets():
     assert isinstance(ask(made, 0, OPEN, epoch=2), Wait)
 
 
-@pytest.mark.parametrize(("discord", "override", "used"), [(16, 1, 1), (16, 8, 8), (16, 3, 1), (16, 12, 4), (1, 8, 1)])
+@pytest.mark.parametrize(("discord", "override", "used"), [(16, 1, 1), (16, 8, 8), (16, 3, 2), (16, 12, 8), (1, 8, 1)])
 def test_an_override_slows_down_and_never_breaks_a_bucket_of_discord(discord, override, used):
     made = ledger(replace(INFO, max_concurrency=discord), override=override)
 

@@ -317,6 +317,7 @@ def test_before_its_first_shard_nothing_of_a_reshard_is_spent(phase, connected):
 
 def test_what_the_command_would_not_take_is_refused_in_the_preview_as_well():
     assert preview(SPEC, world(), 4).refused
+    assert preview(SPEC, world(), 4).never
     assert not preview(SPEC, world(), 8).refused
 
 

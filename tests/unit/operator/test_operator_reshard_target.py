@@ -269,12 +269,20 @@ def test_what_was_given_up_is_left_alone_for_a_while():
     )
 
 
-@pytest.mark.parametrize("aborted", [None, Aborted(5, NOW), Aborted(4, NOW - HELD_BACK)])
-def test_another_one_or_an_hour_later_is_not_held_back(aborted):
+@pytest.mark.parametrize("aborted", [None, Aborted(2, NOW), Aborted(4, NOW - HELD_BACK)])
+def test_a_much_larger_one_or_an_hour_later_is_not_held_back(aborted):
     tried = world([2000, 2000], aborted=aborted)
 
     assert count_of(wanted(AUTOMATIC, tried)) == 4
     assert why_held_back(AUTOMATIC, tried) is None
+
+
+@pytest.mark.parametrize("fullest", [2000, 2030, 2400])
+def test_some_guilds_more_do_not_begin_at_once_what_was_given_up(fullest):
+    tried = world([2000] * 39 + [fullest], aborted=Aborted(80, NOW - 60))
+
+    assert wanted(AUTOMATIC, tried) is None
+    assert (why_held_back(AUTOMATIC, tried) or "").startswith("a reshard to 80 shards was given up and ")
 
 
 def test_what_the_manifest_asks_for_is_not_begun_again_as_soon_as_it_was_given_up():

@@ -150,6 +150,15 @@ def test_one_that_is_given_up_meanwhile_is_exit_code_1(up, run):
     assert result.stderr == "it was given up, 4 shards deliver everything: see `discord-gateway status`\n"
 
 
+def test_one_that_is_being_given_back_is_not_the_one_that_was_asked_for(up, run):
+    given_back = step("Aborting", "1 of 2 ranges still to be given back")
+    up.steps = [given_back, None, step("Starting", "3 of 8 new shards are connected")]
+    result = run("--to", "8")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "done: 8 shards deliver everything, 8 connected"
+
+
 def test_one_that_never_begins_is_exit_code_1(up, run):
     up.at_last = 4
     result = run("--to", "8")

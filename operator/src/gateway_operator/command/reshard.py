@@ -160,7 +160,9 @@ class _Reaching:
     def __call__(self, status: GatewayStatus) -> Step:
         active, reshard = status.active, status.reshard
         if reshard is not None:
-            self._seen = self._seen or reshard.to == self._to
+            # One that is being given back is another's: this one begins when that has ended.
+            ours = reshard.to == self._to and reshard.phase != ReshardPhase.ABORTING
+            self._seen = self._seen or ours
             return _under_way(status)
         if active is not None and active.shard_count == self._to:
             return Step(
@@ -169,7 +171,9 @@ class _Reaching:
         self._looks += 1
         if self._seen or self._looks >= LOOKS_UNTIL_BEGUN:
             how = "it was given up" if self._seen else "it was not begun"
-            return Step(f"{how}, {status.shards:,} shards deliver everything: see `{status_command()}`", failed=True)
+            why = next((one.message for one in status.conditions if one.type == "Resharding"), "")
+            then = f"{status.shards:,} shards deliver everything: see `{status_command()}`"
+            return Step(f"{how}, {then} ({why})" if why else f"{how}, {then}", failed=True)
         return Step("waiting for the operator")
 
 

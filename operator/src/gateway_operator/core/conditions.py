@@ -30,6 +30,7 @@ class Standing:
     troubles: tuple[Trouble, ...]
     reshard: ReshardStatus | None = None
     held_back: str | None = None
+    given_up: str | None = None
     ending: int = 0
     standstill: Standstill = field(default_factory=Standstill)
 
@@ -119,7 +120,8 @@ def _resharding(standing: Standing) -> Condition:
         return _condition("Resharding", standing.reshard.phase, standing.reshard.message, holds=True)
     if standing.held_back is not None:
         return _condition("Resharding", "ReshardHeldBack", standing.held_back, holds=False)
-    return _condition("Resharding", "NotResharding", "the number of shards is as it should be", holds=False)
+    message = standing.given_up or "the number of shards is as it should be"
+    return _condition("Resharding", "NotResharding", message, holds=False)
 
 
 def _degraded(standing: Standing) -> Condition:

@@ -136,13 +136,14 @@ class IdentifyLedger:
         """Take in Discord's answer and the manifest's settings; the same again changes nothing.
 
         An answer asked for before `started_at`, or before the last one, is passed over. `max_concurrency` can only
-        slow down: used is the largest number that divides both it and Discord's, since with any other, two of our
+        slow down: used is the largest number up to it that divides Discord's, since with any other, two of our
         buckets would share one of Discord's.
         """
         self._reserve, self._spawn_delay = reserve, spawn_delay
         if info.read_at >= self._started_at and self._budget.merge(info):
             self._discord_concurrency = info.max_concurrency
-        self._concurrency = math.gcd(self._discord_concurrency, max_concurrency or self._discord_concurrency)
+        wished = min(max_concurrency or self._discord_concurrency, self._discord_concurrency)
+        self._concurrency = next(n for n in range(wished, 0, -1) if self._discord_concurrency % n == 0)
 
     def ask(self, epoch: int, shard_id: int, shard_count: int, *, ready: bool, now: float) -> Granted | Wait:
         """Whether this shard may identify now. Not `ready`, it is never granted and only told an estimate."""

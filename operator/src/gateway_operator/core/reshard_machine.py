@@ -9,7 +9,7 @@ from dataclasses import replace
 from gateway_operator.model import Spec
 
 from .layout import wanted_ranges
-from .reshard_phases import begin, drain, prepare, start, warm
+from .reshard_phases import begin, drain, prepare, start, warm, why_refused
 from .reshard_ranges import give_all_back, hand_over
 from .reshard_step import SUSPENDED, Scene, Step
 from .reshard_target import wanted
@@ -31,7 +31,7 @@ _PAST_ABORTING = (ReshardPhase.DRAINING, ReshardPhase.ABORTING)
 
 def advance(spec: Spec, world: World, active: ShardSet, now: float) -> Step:
     """One step. `active` is this pass's active set; `now` is on the operator's monotonic clock in seconds."""
-    world = replace(world, active=active, request=_in_force(world, spec))
+    world = replace(world, active=active, request=_in_force(world, spec), aborted=_given_up_before(world, spec))
     scene = Scene(spec, world, active, now, wanted(spec, world))
     reshard = world.reshard
     if reshard is None:
@@ -42,7 +42,7 @@ def advance(spec: Spec, world: World, active: ShardSet, now: float) -> Step:
         reshard = replace(reshard, pending=replace(reshard.pending, ranges=ranges))
     reshard = _of_this_clock(scene, reshard)
     if _excused(scene, reshard):
-        reshard = _kept_alive(scene, reshard)
+        reshard = scene.kept_alive(reshard)
     if (given_up := _given_up(scene, reshard)) is not None:
         return given_up
     if spec.suspend and reshard.fenced is None:
@@ -60,6 +60,12 @@ def _in_force(world: World, spec: Spec) -> ReshardRequest:
     if world.reshard is None or world.reshard.phase in _PAST_ABORTING:
         request = replace(request, abort=False)
     return request
+
+
+def _given_up_before(world: World, spec: Spec) -> Aborted | None:
+    """The last reshard that was given up, unless the manifest has been changed since: that is a newer word."""
+    aborted = world.aborted
+    return aborted if aborted is not None and aborted.manifest_shards == spec.shards else None
 
 
 def _of_this_clock(scene: Scene, reshard: Reshard) -> Reshard:
@@ -84,13 +90,6 @@ def _excused(scene: Scene, reshard: Reshard) -> bool:
     return scene.paused_because is not None and reshard.phase is not ReshardPhase.DRAINING
 
 
-def _kept_alive(scene: Scene, reshard: Reshard) -> Reshard:
-    """A person's pause is no standstill; noted seldom, as each change is stored."""
-    if scene.wall < reshard.progressed_at + scene.spec.reshard.abort_after / 2:
-        return reshard
-    return replace(reshard, progressed_at=scene.wall)
-
-
 def _given_up(scene: Scene, reshard: Reshard) -> Step | None:
     """Whether the reshard is to be given up, or makes way for another one; None: it goes on."""
     if reshard.phase in _PAST_ABORTING:
@@ -103,7 +102,8 @@ def _given_up(scene: Scene, reshard: Reshard) -> Step | None:
             # What is only rehearsed goes the other way from now on; what is on its way is finished first.
             reshard = replace(reshard, aborted_because=why, handover=reshard.fenced, not_before=0.0)
             step = scene.enter(ReshardPhase.ABORTING, reshard)
-        aborted = Aborted(reshard.pending.shard_count, scene.wall, scene.spec.shards)
+        by_hand = scene.world.request.abort
+        aborted = Aborted(reshard.pending.shard_count, scene.wall, scene.spec.shards, "" if by_hand else why)
         return replace(step, request=_request_after(scene, reshard), aborted=aborted)
     if reshard.live and nothing_handed and _another_target(scene, reshard):
         return scene.idle()
@@ -113,6 +113,8 @@ def _given_up(scene: Scene, reshard: Reshard) -> Step | None:
 def _why_given_up(scene: Scene, reshard: Reshard) -> str | None:
     if scene.world.request.abort:
         return "it was asked for by the command"
+    if (refused := why_refused(scene, reshard)) is not None:
+        return refused
     limit = scene.spec.reshard.abort_after
     if reshard.phase is ReshardPhase.HANDING_OVER and all_handed(reshard):
         return None  # what it waits for is the bot's voice, which it was told to

@@ -40,8 +40,8 @@ class ReshardAnswer(BaseModel):
 class ReshardPreview(BaseModel):
     """What a reshard would do and cost; `to` is None where none is wanted, and `message` says why.
 
-    Times are in seconds. `why_not_now`: why it would wait or, if `refused`, why the command would not take it.
-    `identifies` left out what is kept back.
+    Times are in seconds. `why_not_now`: why it would wait or, if `refused`, why the command would not take it; `never`:
+    nor would it with --wait. `identifies` left out what is kept back.
     """
 
     shards: int
@@ -49,6 +49,7 @@ class ReshardPreview(BaseModel):
     message: str
     why_not_now: str | None = None
     refused: bool = False
+    never: bool = False
     ranges: tuple[ShardRange, ...] = ()
     identifies: int = 0
     identifies_left: int | None = None
@@ -101,6 +102,7 @@ def preview(spec: Spec, world: World, to: int | None) -> ReshardPreview:
         message="as asked" if target is None else target.reason,
         why_not_now=refused or _why_not_now(spec, world, shard_count, target),
         refused=refused is not None,
+        never=refused is not None and refusal(spec, world, shard_count, waits=True) is not None,
         ranges=priced.ranges,
         identifies=priced.identifies,
         identifies_left=ledger.remaining if ledger is not None and ledger.known else None,
@@ -150,15 +152,30 @@ def _paused(spec: Spec, world: World, *, paused: bool) -> str:
     if not paused:
         held = why_paused(spec, replace(world.request, paused=False))
         return "resumed" if held is None else f"resumed, but held all the same: {held}"
-    if world.reshard is None:
+    phase = world.reshard.phase if world.reshard is not None else None
+    if phase is None:
         return "paused: no reshard is begun until --resume"
+    if phase is ReshardPhase.DRAINING:
+        return "paused: all is handed over, so this reshard comes to its end; none is begun until --resume"
+    if phase is ReshardPhase.ABORTING:
+        return "paused: no reshard is begun until --resume; what is being given back goes on"
     return "paused: what is being handed over is finished, and nothing more is begun until --resume"
+
+
+def _finished_first(world: World, to: int) -> int | None:
+    """The number of a reshard that goes on to its end before the one that is asked for begins."""
+    reshard = world.reshard
+    if reshard is None or reshard.phase is ReshardPhase.ABORTING or reshard.pending.shard_count == to:
+        return None
+    return reshard.pending.shard_count if reshard.handed or reshard.fenced is not None else None
 
 
 def _accepted(spec: Spec, world: World, to: int) -> str:
     active = world.active
     assert active is not None, "refused before"
     words = f"resharding from {active.shard_count:,} to {to:,} shards"
+    if (first := _finished_first(world, to)) is not None:
+        words = f"resharding to {first:,} shards is finished first, and then back to {to:,}"
     later = world.reshard is None and budget_shortage(world.ledger, to, wall_now=world.wall_now)
     if later:
         words += f", later: {later}"

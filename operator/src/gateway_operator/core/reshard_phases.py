@@ -6,6 +6,7 @@ from shardpod.contract import Windows
 
 from .digest import Digest, digest
 from .layout import wanted_ranges
+from .refusals import explain_refusal
 from .reshard_budget import shortage
 from .reshard_gate import gate
 from .reshard_step import Scene, Step
@@ -30,6 +31,7 @@ def begin(scene: Scene) -> Step:
         pending=_pending(scene, max(world.last_epoch, scene.active.epoch, *epochs) + 1, target),
         phase=ReshardPhase.PREPARING,
         reason=target.reason,
+        manual=target.manual,
         started_at=scene.wall,
         progressed_at=scene.wall,
         last_handover=max(world.last_handover, 0, *numbers),
@@ -42,7 +44,8 @@ def prepare(scene: Scene, reshard: Reshard) -> Step:
     if (target := scene.target) is None:
         return scene.stay(reshard, "Discord has not answered yet") if scene.world.info is None else scene.idle()
     if (target.shard_count, target.reason) != (reshard.pending.shard_count, reshard.reason):
-        reshard = replace(reshard, pending=_pending(scene, reshard.pending.epoch, target), reason=target.reason)
+        pending = _pending(scene, reshard.pending.epoch, target)
+        reshard = replace(reshard, pending=pending, reason=target.reason, manual=target.manual)
     if (why := _why_not_to_start(scene, target)) is not None:
         return scene.stay(reshard, why)
     settings = scene.spec.reshard
@@ -58,6 +61,15 @@ def start(scene: Scene, reshard: Reshard) -> Step:
     if connected < wanted:
         return scene.stay(reshard, f"{connected:,} of {wanted:,} new shards are connected")
     return scene.enter(ReshardPhase.WARMING, reshard)
+
+
+def why_refused(scene: Scene, reshard: Reshard) -> str | None:
+    """Whether Discord closed a shard of a pending set for good that delivers nothing yet: waiting would not help."""
+    if not reshard.live or reshard.handed or reshard.fenced is not None:
+        return None
+    refused = (shard for report in _reports(scene, reshard.pending) for shard in report.refused)
+    first = next(refused, None)
+    return None if first is None else explain_refusal(first.close_code, scene.spec.intents_value).message
 
 
 def warm(scene: Scene, reshard: Reshard) -> Step:

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from shardpod.contract import Handover, ShardRange
 
+from .reshard_concern import concern
 from .reshard_gate import gate
 from .reshard_handover import Close, Commit, GiveBack, judge
 from .reshard_step import Scene, Step
 from .reshard_voice import why_voice_waits
+from .spoken import spoken_duration
 from .world import Reshard, ReshardPhase, ShardSet, World
 
 
@@ -37,7 +39,30 @@ def give_all_back(scene: Scene, reshard: Reshard) -> Step:
     if all_given_back(reshard):
         return _end_for_nothing(scene, reshard)
     cut = reshard.handed[-1]
-    return _rehearse(scene, reshard, cut, from_epoch=reshard.pending.epoch, to_epoch=scene.active.epoch)
+    giver_there = _any_connected(scene, reshard, cut)
+    if giver_there:
+        reshard = scene.kept_alive(reshard)
+    elif scene.wall >= reshard.progressed_at + scene.spec.reshard.abort_after:
+        # Nobody could tell any more what it had delivered, and meanwhile nobody delivers what comes.
+        why = f"shards {cut.first_shard_id}-{cut.last_shard_id} went back without their pod"
+        return scene.stay(replace(reshard, handover=None, handed=reshard.handed[:-1]), why)
+    step = _rehearse(scene, reshard, cut, from_epoch=reshard.pending.epoch, to_epoch=scene.active.epoch)
+    return step if giver_there or step.waiting_for is None else replace(step, waiting_for=_warned(scene, step))
+
+
+def _any_connected(scene: Scene, reshard: Reshard, cut: ShardRange) -> bool:
+    """Whether a pod of the pending set that has some of the range can be asked."""
+    concerned = concern(cut, scene.active, reshard.pending)
+    holders = concerned.instances(scene.world.instances.values(), reshard.pending.epoch)
+    return any(one.connected for one in holders)
+
+
+def _warned(scene: Scene, step: Step) -> str:
+    limit = spoken_duration(scene.spec.reshard.abort_after)
+    return (
+        f"{step.waiting_for}; if that lasts for {limit} (spec.reshard.abortAfter), its guilds go back without what it "
+        "has not delivered"
+    )
 
 
 def all_given_back(reshard: Reshard) -> bool:

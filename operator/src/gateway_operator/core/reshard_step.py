@@ -70,6 +70,12 @@ class Scene:
             waiting_for=waiting_for,
         )
 
+    def kept_alive(self, reshard: Reshard) -> Reshard:
+        """What is waited for is no standstill; noted seldom, as each change is stored."""
+        if self.wall < reshard.progressed_at + self.spec.reshard.abort_after / 2:
+            return reshard
+        return replace(reshard, progressed_at=self.wall)
+
     def idle(self) -> Step:
         """No reshard, or none any more: the pods of a set that is neither active nor pending end."""
         reshard = self.world.reshard

@@ -11,7 +11,7 @@ from gateway_operator.model import MAX_SHARDS, Spec
 
 from .digest import Digest, digest
 from .spoken import spoken_duration
-from .world import GatewayInfo, ReshardPhase, ReshardRequest, ShardSet, World
+from .world import GatewayInfo, Reshard, ReshardPhase, ReshardRequest, ShardSet, World
 
 GUILDS_ALLOWED = 2500
 """Guilds that Discord allows a shard (Discord docs, Gateway: Sharding); one more, and it answers 4011."""
@@ -29,7 +29,10 @@ FAR_ABOVE = 2
 """Discord's recommendation alone is a reason from so many times the present number on."""
 
 HELD_BACK = 3600.0
-"""Seconds after a reshard that was given up until one to the same number begins without being asked for anew."""
+"""Seconds after a reshard that was given up until the same begins without being asked for anew."""
+
+ALIKE = 1.5
+"""An automatic reshard to up to so many times the number that was given up is the same: guilds come every minute."""
 
 SHARDING_REQUIRED = 4011
 
@@ -70,11 +73,11 @@ def wanted(spec: Spec, world: World) -> Target | None:
     if active is None or spec.is_a_part:
         return None
     target = _asked_for(spec, world)
-    if target is None and world.reshard is not None:
+    if target is None and world.reshard is not None and not _taken_back(world.reshard):
         target = _under_way(spec, world)
     elif target is None:
         target = _automatic(spec, world)
-        if target is not None and _held_back(target, world):
+        if target is not None and _held_back(target, spec, world):
             return None
     return None if target is None or target.shard_count == active.shard_count else target
 
@@ -84,6 +87,8 @@ def why_held_back(spec: Spec, world: World) -> str | None:
     active = world.active
     if active is None or world.reshard is not None or wanted(spec, world) is not None:
         return None
+    if by_command(spec, world.request) is not None:
+        return None  # it stands in for the manifest's number
     if spec.is_a_part:
         if spec.shards in (None, active.shard_count):
             return None
@@ -94,13 +99,29 @@ def why_held_back(spec: Spec, world: World) -> str | None:
             "not yet delivered"
         )
     target = _of_manifest(spec) or _automatic(spec, world)
-    if target is None or target.shard_count == active.shard_count or world.aborted is None:
+    aborted = world.aborted
+    if (
+        target is None
+        or target.shard_count == active.shard_count
+        or aborted is None
+        or not _held_back(target, spec, world)
+    ):
         return None
-    left = world.aborted.at + HELD_BACK - world.wall_now
+    left = aborted.at + HELD_BACK - world.wall_now
+    next_one = "is" if target.shard_count == aborted.shard_count else f"another, to {target.shard_count:,}, is"
     return (
-        f"a reshard to {target.shard_count:,} shards was given up and is begun again in {spoken_duration(left)} "
-        f"({target.reason}); sooner by `discord-gateway reshard --to {target.shard_count}`"
+        f"{why_given_up(world)} and {next_one} begun again in {spoken_duration(left)} ({target.reason}); sooner by "
+        f"`discord-gateway reshard --to {target.shard_count}`"
     )
+
+
+def why_given_up(world: World) -> str | None:
+    """What became of the last reshard, fit for users; None if it was done, or is long past."""
+    aborted = world.aborted
+    if aborted is None or world.wall_now >= aborted.at + HELD_BACK:
+        return None
+    why = f" ({aborted.why})" if aborted.why else ""
+    return f"a reshard to {aborted.shard_count:,} shards was given up{why}"
 
 
 def by_command(spec: Spec, request: ReshardRequest) -> int | None:
@@ -143,11 +164,8 @@ def _asked_for(spec: Spec, world: World) -> Target | None:
             return Target(commanded, f"{commanded:,} shards were asked for by the command", manual=True)
     target = _of_manifest(spec)
     # Otherwise one that was given up, by a person or as nothing moved, would begin again at once.
-    if target is None or world.reshard is not None or not _held_back(target, world):
-        return target
-    # The manifest has been changed since: that is a newer word.
-    changed = world.aborted is not None and world.aborted.manifest_shards != spec.shards
-    return target if changed else None
+    held = target is not None and world.reshard is None and _held_back(target, spec, world)
+    return None if held else target
 
 
 def _of_manifest(spec: Spec) -> Target | None:
@@ -169,10 +187,18 @@ def _under_way(spec: Spec, world: World) -> Target | None:
     return present
 
 
-def _held_back(target: Target, world: World) -> bool:
+def _taken_back(reshard: Reshard) -> bool:
+    """Whether it would be gone without a person's wish: what is only prepared has opened no session yet."""
+    return reshard.manual and reshard.phase is ReshardPhase.PREPARING
+
+
+def _held_back(target: Target, spec: Spec, world: World) -> bool:
     aborted = world.aborted
-    same = aborted is not None and aborted.shard_count == target.shard_count
-    return same and aborted is not None and world.wall_now < aborted.at + HELD_BACK
+    if aborted is None or world.wall_now >= aborted.at + HELD_BACK or aborted.manifest_shards != spec.shards:
+        return False  # a manifest that was changed since is a newer word
+    if target.manual:
+        return target.shard_count == aborted.shard_count
+    return target.shard_count <= ALIKE * aborted.shard_count
 
 
 def _automatic(spec: Spec, world: World) -> Target | None:

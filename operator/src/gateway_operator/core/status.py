@@ -13,7 +13,7 @@ from .conditions import Standing, conditions
 from .identify_ledger import LedgerView
 from .pod_rows import pod_rows
 from .reshard_status import reshard_status
-from .reshard_target import why_held_back
+from .reshard_target import why_given_up, why_held_back
 from .shard_rows import shard_rows
 from .shard_tally import Tally, tally
 from .standstill import standstill
@@ -49,6 +49,7 @@ def status(
         troubles=troubles(gateway, world, plan),
         reshard=reshard,
         held_back=why_held_back(gateway.spec, world) if reshard is None else None,
+        given_up=why_given_up(world),
         ending=_ending(world, plan),
         standstill=standstill(gateway.spec, world, plan),
     )

@@ -25,15 +25,16 @@ class Trouble:
 def troubles(gateway: DiscordGateway, world: World, plan: Plan) -> tuple[Trouble, ...]:
     """What is wrong with the pods of the active set, with the bot, and with Discord's REST API.
 
-    What is wrong with the pending set's pods keeps a reshard waiting and nothing else: see `pending_troubles`.
+    Until it delivers something, what is wrong with the pending set's pods keeps a reshard waiting and nothing else: see
+    `pending_troubles`.
     """
     if plan.suspended:
         return tuple(_unreadable_info(world))
     everyone = _wanted(world, plan, pending=False) | _wanted(world, plan, pending=True)
-    active = _wanted(world, plan, pending=False)
+    delivering = everyone if plan.reshard is not None and plan.reshard.handed else _wanted(world, plan, pending=False)
     return (
-        *_refusals(_heard(active), gateway.spec.intents_value),
-        *_failing_pods(active),
+        *_refusals(_heard(delivering), gateway.spec.intents_value),
+        *_failing_pods(delivering),
         *_failing_spools(_heard(everyone)),
         *_unreachable_bot(_heard(everyone), gateway.spec.delivery.sink.http.url),
         *_unreadable_info(world),

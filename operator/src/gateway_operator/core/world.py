@@ -120,7 +120,8 @@ class Reshard:
 
     `pending`: the shard set that is to take over. `handed`: ranges of its shards that it delivers already. `handover`:
     the one range that is between the two, `last_handover` the highest number one ever had. `reason`: the trigger, fit
-    for users; `aborted_because`: why it is being given up; `giving_back`: why the open handover is. `windows` are those
+    for users; `manual`: a person asked for it; `aborted_because`: why it is being given up; `giving_back`: why the open
+    handover is. `windows` are those
     of the manifest when it started, `connected` the most shards of the pending set that were seen connected. Times are
     Unix seconds: `progressed_at` of the last step forward, `not_before` of the next handover (settle time, or a failed
     one's `history`), `went_at` of the open handover's step go.
@@ -139,6 +140,7 @@ class Reshard:
     giving_back: str | None = None
     went_at: float = 0.0
     connected: int = 0
+    manual: bool = False
     windows: Windows = field(default_factory=Windows)
 
     @property
@@ -153,11 +155,15 @@ class Reshard:
 
 
 class Aborted(NamedTuple):
-    """A reshard to `shard_count` that was given up at `at` (Unix seconds), when spec.shards was `manifest_shards`."""
+    """A reshard to `shard_count` that was given up at `at` (Unix seconds), when spec.shards was `manifest_shards`.
+
+    `why`: fit for users; empty where a person gave it up.
+    """
 
     shard_count: int
     at: float
     manifest_shards: int | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,8 @@ SPEC_DESCRIPTIONS = {
         "lastShardId": "The last shard that this gateway holds; it is part of the range. Needs `spec.shards`, and no "
         "resharding by itself.",
         "spawnShardDelay": "The time between two identifies at least, such as 1500ms. 0s: as fast as Discord allows.",
-        "maxConcurrency": "How many shards identify at once. It can only slow them down: Discord's own limit always "
-        "holds.",
+        "maxConcurrency": "How many shards identify at once; used is the largest number up to it that divides "
+        "Discord's own. It can only slow them down: Discord's limit always holds.",
     },
     "Reshard": {
         "auto": "Whether the number of shards changes by itself. Left out it does, but not where `spec.shards` is "

@@ -72,7 +72,7 @@ class Runner:
     def preview(self, to: int | None) -> ReshardPreview:
         if self._running is None:
             return ReshardPreview(shards=0, message="no shard runs yet: see `status`")
-        return self._running.operator.preview(to)
+        return self._running.operator.preview(to, in_manifest=True)
 
     async def run(self) -> None:
         """Pass after pass; returns when the resource is gone. Its pods are told that all ends, and go with it."""

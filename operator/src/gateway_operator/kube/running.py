@@ -57,7 +57,7 @@ class Around:
         return self.ledgers[secrets.token_digest]
 
 
-_ORDERS = ("", "abort", "pause")
+_ORDERS = ("", "abort", "pause", "begin")
 
 
 class Running:
@@ -151,22 +151,34 @@ class Running:
         await asyncio.gather(self._reading, return_exceptions=True)
 
     def heed(self, order: str) -> None:
-        """The annotation is state, and `abort` something to be done once: it is done when the annotation changes."""
+        """The annotation is state; `abort` and `begin` are something to be done once, when the annotation changes.
+
+        `begin`: what spec.shards asks for, though a reshard to it was given up.
+        """
         state = self.memory.state
         if order == state.order:
             return
         self.memory.state = replace(state, order=order)
         if order not in _ORDERS:
             logger.warning(
-                "an annotation says nothing that can be done: it may be abort or pause",
+                "an annotation says nothing that can be done: it may be abort, pause or begin",
                 annotation=RESHARD_ORDER,
                 gateway=self._owner.name,
                 order=order[:40],
             )
             return
-        wanted = ReshardOrder(abort=True) if order == "abort" else ReshardOrder(pause=order == "pause")
-        answer = self.operator.take(wanted)
-        logger.info("order to the reshard", gateway=self._owner.name, order=order or "none", answer=answer.message)
+        answer = self.operator.take(self._as_order(order))
+        say = logger.warning if answer.problems else logger.info
+        said = "; ".join(answer.problems) or answer.message
+        say("order to the reshard", gateway=self._owner.name, order=order or "none", answer=said)
+
+    def _as_order(self, order: str) -> ReshardOrder:
+        match order:
+            case "abort":
+                return ReshardOrder(abort=True)
+            case "begin":
+                return ReshardOrder(to=self._settings.gateway.spec.shards, wait=True)
+        return ReshardOrder(pause=order == "pause")
 
     def _keep_image(self, settings: Settings) -> None:
         """Upgrading the operator alone restarts no shard: its image is taken up at the start, and by a restart."""

@@ -173,10 +173,19 @@ def test_a_giver_whose_shard_discord_refused_has_nothing_to_compare(at_the_gate)
     assert at_the_gate.reshard.handover.step == "go"
 
 
-def test_a_taker_whose_shard_discord_refused_keeps_it_closed(at_the_gate):
-    taker(at_the_gate).shards = {0: {"state": "refused", "close_code": 4010}}
+def test_a_taker_whose_shard_discord_refused_keeps_it_closed_once_something_is_handed_over(at_the_gate):
+    at_the_gate.until(lambda fleet: len(fleet.reshard.handed) == 1 and fleet.reshard.handover is not None)
+    at_the_gate.of_epoch(2)[1].shards = {2: {"state": "refused", "close_code": 4010}}
 
     assert "not connected (refused)" in stays_closed(at_the_gate)
+
+
+def test_a_taker_whose_shard_discord_refused_before_anything_is_handed_over_ends_the_reshard(at_the_gate):
+    taker(at_the_gate).shards = {0: {"state": "refused", "close_code": 4010}}
+    at_the_gate.settle_down()
+
+    assert at_the_gate.reshard is None
+    assert "(4010)" in at_the_gate.record.aborted.why
 
 
 def test_the_new_set_warms_until_the_first_range_could_be_compared(fleet_of):

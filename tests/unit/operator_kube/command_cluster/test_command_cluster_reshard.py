@@ -50,6 +50,31 @@ def test_with_wait_what_stands_in_the_way_now_is_only_said(cluster, dgw):
     assert len(cluster.patched) == 1
 
 
+def test_a_number_that_can_never_be_is_refused_with_wait_as_well(cluster, dgw):
+    cluster.shown = ReshardPreview(shards=4, to=1, message="as asked", why_not_now="too few", refused=True, never=True)
+    result = dgw("reshard", "mybot", "--to", "1", "--wait")
+
+    assert (result.exit_code, result.stderr, cluster.patched) == (2, "too few\n", [])
+
+
+def test_what_the_resource_asks_for_already_is_begun_by_an_annotation(cluster, dgw):
+    eight = {"shards": 8, "active": {"epoch": 2, "shardCount": 8, "ranges": [], "ready": 8}}
+    cluster.put(shards=8)
+    cluster.steps = [{"reshard": RESHARD}, eight]
+    result = dgw("reshard", "mybot", "--to", "8")
+
+    assert result.stdout.splitlines()[-1] == "done: 8 shards deliver everything, 8 connected"
+    given = [body["metadata"]["annotations"]["discordgateway.dev/reshard"] for _, body in cluster.patched]
+    assert given == ["begin", None]
+
+
+def test_while_it_is_paused_nothing_is_begun_again(cluster, dgw):
+    cluster.put(shards=8)["metadata"]["annotations"] = {"discordgateway.dev/reshard": "pause"}
+    result = dgw("reshard", "mybot", "--to", "8")
+
+    assert (result.exit_code, result.stderr, cluster.patched) == (2, "it is paused: --resume first\n", [])
+
+
 def test_who_may_not_ask_the_operator_can_reshard_nevertheless(cluster, dgw):
     cluster.lacks_permission()
     result = dgw("reshard", "mybot", "--to", "8", "--no-follow")

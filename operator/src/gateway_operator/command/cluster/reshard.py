@@ -20,7 +20,8 @@ from gateway_operator.kube.names import RESHARD_ORDER
 from .asking import Cluster, for_cluster, on_cluster
 from .choice import Chosen
 
-ABORT, PAUSE = "abort", "pause"
+ABORT, PAUSE, BEGIN = "abort", "pause", "begin"
+"""Values of the annotation; the first and the last are something to be done once."""
 
 HEEDED = 12.0
 """Seconds after which the operator has read a change of the resource: at once, but if a watch failed every 10 s."""
@@ -67,7 +68,7 @@ def reshard_on_cluster(
             click.echo(f"{resource.held} is true: it goes on after `kubectl dgw resume {name}`")
             return
         await followed(lambda: cluster.look(name), step, within=within, afterwards="no event is lost meanwhile")
-        if order.abort:
+        if (await cluster.gateways.get(name)).annotations.get(RESHARD_ORDER) in (ABORT, BEGIN):
             # Heeded by now. Left there, it would be no change when it is given the next time.
             await cluster.gateways.change(name, reshard=None)
 
@@ -77,6 +78,8 @@ def reshard_on_cluster(
 async def _begin(cluster: Cluster, resource: Resource, order: ReshardOrder) -> str:
     assert order.to is not None, "neither of the others was asked for"
     running = await _check(cluster, resource, order)
+    if resource.shards == order.to and running != order.to:
+        return await _begin_again(cluster, resource, running)
     if resource.annotations.get(RESHARD_ORDER) == ABORT:
         # In one change: without the order to give up, the number of before would be begun again.
         await cluster.gateways.change(resource.name, spec={"shards": order.to}, reshard=None)
@@ -85,6 +88,22 @@ async def _begin(cluster: Cluster, resource: Resource, order: ReshardOrder) -> s
     paused = resource.annotations.get(RESHARD_ORDER) == PAUSE
     words = f"resharding from {running} to {order.to} shards"
     return f"{words}; paused: --resume lets it go on" if paused else words
+
+
+async def _begin_again(cluster: Cluster, resource: Resource, running: int | str) -> str:
+    """What spec.shards asks for already: it was given up, and the same number is no new word."""
+    if resource.annotations.get(RESHARD_ORDER) == PAUSE:
+        raise UserError("it is paused: --resume first")
+    await _give(cluster, resource, BEGIN)
+    return f"resharding from {running} to {resource.shards} shards"
+
+
+async def _give(cluster: Cluster, resource: Resource, order: str, spec: dict[str, Any] | None = None) -> None:
+    """Set the annotation. An order of another time, heeded then, is taken away first: only a change is one again."""
+    if resource.annotations.get(RESHARD_ORDER) == order:
+        await cluster.gateways.change(resource.name, reshard=None)
+        await asyncio.sleep(HEEDED)
+    await cluster.gateways.change(resource.name, spec=spec, reshard=order)
 
 
 async def _check(cluster: Cluster, resource: Resource, order: ReshardOrder) -> int | str:
@@ -97,7 +116,7 @@ async def _check(cluster: Cluster, resource: Resource, order: ReshardOrder) -> i
     if shown.to is None:
         raise UserError(for_cluster(shown.message))
     if shown.why_not_now is not None:
-        if shown.refused and not order.wait:
+        if shown.never or (shown.refused and not order.wait):
             raise UserError(for_cluster(shown.why_not_now))
         click.echo(f"not now: {for_cluster(shown.why_not_now)}")
     return shown.shards
@@ -112,17 +131,16 @@ async def _abort(cluster: Cluster, resource: Resource) -> str:
             f"all is handed over to the {reshard.to} new shards, so nothing can be given up any more: "
             "to go back, reshard --to the former number when it is done"
         )
-    if resource.annotations.get(RESHARD_ORDER) == ABORT and reshard.phase != ReshardPhase.ABORTING:
-        # The order of another time, heeded then: only a change of it is one again.
-        await cluster.gateways.change(resource.name, reshard=None)
-        await asyncio.sleep(HEEDED)
     words = f"the reshard to {reshard.to} shards is being given up"
     spec: dict[str, Any] | None = None
     if resource.shards == reshard.to:
         # The number would ask for the same again.
         spec = {"shards": reshard.from_}
         words += f"; spec.shards is {reshard.from_} again"
-    await cluster.gateways.change(resource.name, spec=spec, reshard=ABORT)
+    if reshard.phase == ReshardPhase.ABORTING:
+        await cluster.gateways.change(resource.name, spec=spec, reshard=ABORT)
+    else:
+        await _give(cluster, resource, ABORT, spec)
     return words
 
 

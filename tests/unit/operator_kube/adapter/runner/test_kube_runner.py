@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 import pytest
+import structlog
 
 from gateway_operator.kube.api import CONFIG_MAP, DEPLOYMENT, GATEWAY, POD, ApiError
 from gateway_operator.kube.names import REVISION
@@ -151,6 +152,33 @@ async def test_news_of_pods_alone_is_no_reason_to_read_anything_else_again(runne
 
     reads = {request for request in cluster.asked if request.startswith(("get", "find"))}
     assert reads == {"find Deployment", "find Pod"}
+
+
+async def test_a_reshard_that_was_given_up_is_begun_again_by_order(runner_of, resource, cluster, passing):
+    resource(shards=2)
+    await passing(runner := runner_of())
+    resource(shards=4)
+    await passing(runner)
+    assert stored(cluster).record.reshard is not None
+    resource(shards=4, annotations={"discordgateway.dev/reshard": "abort"})
+    await passing(runner)
+    assert stored(cluster).record.reshard is None
+
+    resource(shards=4, annotations={"discordgateway.dev/reshard": "begin"})
+    await passing(runner)
+    assert stored(cluster).record.request.to == 4
+    assert stored(cluster).record.reshard is not None
+
+
+async def test_an_order_that_cannot_be_followed_is_said_in_the_log(runner_of, resource, passing):
+    resource()
+    await passing(runner := runner_of())
+    resource(annotations={"discordgateway.dev/reshard": "abort"})
+    with structlog.testing.capture_logs() as logs:
+        await passing(runner)
+
+    [said] = [one for one in logs if one["event"] == "order to the reshard"]
+    assert (said["log_level"], said["answer"]) == ("warning", "no reshard is under way")
 
 
 async def test_a_misspelt_order_changes_nothing(runner_of, resource, cluster, passing):
