@@ -77,6 +77,7 @@ class Taker(Part):
         self._live_at = 0.0
         self._told_since = 0.0
         self._sign_wanted_since: float | None = None
+        self._missed_at = float("-inf")
         self._frozen_at: float | None = None
 
     @property
@@ -120,6 +121,8 @@ class Taker(Part):
         else:
             self.state = TakerState.REHEARSING
             self.reason = _difference(unmatched)
+            if unmatched.theirs:
+                self._missed_at = asked_at
 
     def stood_still(self, now: float) -> None:
         """What is read now came earlier: nothing can be aligned by such times, and what is expected is late."""
@@ -224,10 +227,13 @@ class Taker(Part):
     def _silent_since(self, heard_at: float, now: float) -> float | None:
         """Since when a session ought to have been heard of, if one was not.
 
-        While it waits for its lease, at any time, for what is held up on its way would seem to come later than it is
+        Before it goes, since something was missed here: that may be held up on its way, and come just when nothing asks
+        any more whether it is old. While it waits for its lease, at any time, for what is held up on its way would seem to come later than it is
         compared by; when it is live, as all that the giver had before its fence has come then, or will be a replay;
         then as long as something is overdue.
         """
+        if self.state in (TakerState.REHEARSING, TakerState.REHEARSED):
+            return self._missed_at if heard_at < self._missed_at else None
         if self.state is TakerState.WAITING and self._frozen_at is not None:
             since = max(self._frozen_at, now - max(self._windows.tolerance, SIGN_EVERY))
             return since if heard_at < since else None

@@ -120,6 +120,32 @@ def test_while_something_is_overdue_a_silent_session_is_asked_again(taker, live,
     assert side.custody.taker.to_store
 
 
+def test_a_taker_that_misses_what_the_other_side_saw_wants_a_sign_before_anything_is_fenced(taker, told):
+    """It may be held up on its way, and come with the next moment's, as if new: found by the simulation, doubled."""
+    side = taker()
+    side.custody.rehearse(1, told((1, 80.0)), 90.0, 90.05)
+    side.tick(90.1, heard_at=79.0)
+    assert side.state == "rehearsing"
+    assert side.custody.sign_wanted_since == 90.0
+
+    side.custody.rehearse(1, [], 98.0, 98.05)
+    side.tick(98.1, heard_at=79.0)
+    assert side.custody.sign_wanted_since == 90.0
+
+    side.tick(98.2, heard_at=98.2)
+    assert side.custody.sign_wanted_since is None
+
+
+def test_what_only_the_taker_saw_asks_for_no_sign_of_its_own(taker):
+    side = taker()
+    side.receive(1, key=0, at=80.0)
+    side.custody.rehearse(1, [], 90.0, 90.05)
+    side.tick(90.1, heard_at=80.0)
+
+    assert side.state == "rehearsing"
+    assert side.custody.sign_wanted_since is None
+
+
 def test_a_taker_wants_a_sign_already_while_it_waits_for_its_lease(taker, order):
     """What was held up on its way until then would seem to have come late."""
     side = taker()
