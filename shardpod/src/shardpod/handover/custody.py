@@ -160,12 +160,16 @@ class Custody:
 
     def fence_age(self, now: float) -> float:
         """Seconds since this worker fenced the range, 0 if it has not."""
-        part = self._part
-        return now - part.fenced_at if isinstance(part, Giver) and part.order.go else 0.0
+        fenced_at = self._fenced_at
+        return 0.0 if fenced_at is None else now - fenced_at
 
     @property
     def has_fence(self) -> bool:
-        return isinstance(self._part, Giver) and self._part.order.go
+        return self._fenced_at is not None
+
+    @property
+    def _fenced_at(self) -> float | None:
+        return self._part.fenced_at if isinstance(self._part, Giver) else None
 
     def session_lost(self, shard_id: int, now: float) -> None:
         """A session ended and cannot be resumed: what it misses until the next one begins never comes here."""

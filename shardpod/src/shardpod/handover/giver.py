@@ -22,7 +22,10 @@ SIGN_PATIENCE = 2.0
 
 
 class GiverState(StrEnum):
-    """`OPEN` delivers as ever; the others are the contract's words (HandoverObserved)."""
+    """`OPEN` delivers as ever; the others are the contract's words (HandoverObserved).
+
+    `FENCING` does so as well until every session concerned was heard of: only then the fence is made.
+    """
 
     OPEN = "rehearsing"
     FENCING = "fencing"
@@ -51,19 +54,21 @@ class Giver(Part):
         self.state = GiverState.LOST if lost else GiverState.OPEN
         self._taken: list[Event] = []
         self._tail: list[Seen] = []
-        self._fenced_at = 0.0
+        self._told_at = 0.0
+        self._fenced_at: float | None = None
         self._heard_at = float("-inf")
+        self._sign_wanted_since: float | None = None
         self._why_undone = f"the bot had not acknowledged all of the range within {windows.fence_timeout:g} s"
 
     @property
-    def fenced_at(self) -> float:
+    def fenced_at(self) -> float | None:
         """When the fence was made, if it was."""
         return self._fenced_at
 
     @property
     def reason(self) -> str | None:
         match self.state:
-            case GiverState.FENCING if self.sign_wanted_since is not None:
+            case GiverState.FENCING if self._fenced_at is None:
                 return "one of its sessions is silent"
             case GiverState.FENCING:
                 return f"{len(self._taken)} events of the range are on their way to the bot"
@@ -75,23 +80,31 @@ class Giver(Part):
                 return None
 
     @property
-    def _alive_since(self) -> float:
-        """Whatever a session missed after that, if it is dead, the taker still has to deliver: it is in its ring."""
-        return self._fenced_at - self._windows.fence_timeout / 2
-
-    @property
     def sign_wanted_since(self) -> float | None:
-        waits = self.state is GiverState.FENCING and self._heard_at < self._alive_since
-        return self._alive_since if waits else None
+        return self._sign_wanted_since
 
     def received(self, event: Event, late: float) -> Verdict:
         """Whose an event of the range is."""
-        if self.state is GiverState.FENCING and late and event.received_at - late < self._alive_since:
+        if self.state is GiverState.FENCING and self._missed_before(event, late):
             self._undo("a session was interrupted before the fence, and what it missed comes only now")
-        if self.state in (GiverState.OPEN, GiverState.UNDONE):
+        unfenced = self.state is GiverState.FENCING and self._fenced_at is None
+        if unfenced or self.state in (GiverState.OPEN, GiverState.UNDONE):
             return Verdict.OURS
         self._hold(event)
         return Verdict.HELD
+
+    def _missed_before(self, event: Event, late: float) -> bool:
+        """Whether an event that is late may have been due so long before the fence that the takers forget it."""
+        if self._fenced_at is None:
+            return late > self._windows.max_skew
+        return late > 0 and event.received_at - late < self._alive_since(self._fenced_at)
+
+    def _alive_since(self, now: float) -> float:
+        """Whatever a session missed after that, if it is dead, the takers of a fence of now still have to deliver.
+
+        They have it in their rings.
+        """
+        return now - self._windows.fence_timeout / 2
 
     def stood_still(self, now: float) -> None:
         """Of no consequence once it has fenced; before, `cannot` follows if it is to."""
@@ -102,27 +115,51 @@ class Giver(Part):
             self.state, self._why_undone = GiverState.UNDONE, why
 
     def go(self, order: HandoverOrder, now: float) -> None:
-        """Fence: nothing of the range is taken from this moment on."""
+        """Fence, as soon as every session lives."""
         self.order = order
-        if self.state is not GiverState.OPEN:
+        if self.state is GiverState.OPEN:
+            self.state, self._told_at = GiverState.FENCING, now
+            self._fence_if_alive(now)
+
+    def tick(self, now: float, *, connected: bool, heard_at: float) -> None:
+        """See whether every session lives, and the bot has all that was taken; else, after a while, undo the fence."""
+        del connected
+        self._heard_at = heard_at
+        if self.state is GiverState.FENCING:
+            self._go_on_fencing(now)
+        self._sign_wanted_since = self._silent_since(now)
+
+    def _go_on_fencing(self, now: float) -> None:
+        if self._fenced_at is None and not self._fence_if_alive(now):
+            if now - self._told_at > max(self._windows.fence_timeout, SIGN_PATIENCE):
+                self._undo("one of its sessions is silent, and may be dead")
             return
+        assert self._fenced_at is not None, "it has just been made, or was before"
+        self._taken = [event for event in self._taken if self._backlog.is_waiting(event)]
+        if not self._taken:
+            self.state = GiverState.FENCED
+        elif now - self._fenced_at > self._windows.fence_timeout:
+            self._undo(self._why_undone)
+
+    def _fence_if_alive(self, now: float) -> bool:
+        """Take nothing of the range from this moment on; false while a session is silent."""
+        if self._heard_at < self._alive_since(now):
+            return False
         self._tail = self._history.tail(now, self._covers)
         self._taken = self._backlog.waiting(self._wanted)
         self._fenced_at = now
-        self.state = GiverState.FENCING
+        return True
 
-    def tick(self, now: float, *, connected: bool, heard_at: float) -> None:
-        """See whether the bot has all that was taken, and every session lives; else, after a while, undo the fence."""
-        del connected
-        if self.state is not GiverState.FENCING:
-            return
-        self._heard_at = heard_at
-        self._taken = [event for event in self._taken if self._backlog.is_waiting(event)]
-        silent = self.sign_wanted_since is not None
-        if not self._taken and not silent:
-            self.state = GiverState.FENCED
-        elif now - self._fenced_at > max(self._windows.fence_timeout, SIGN_PATIENCE if silent else 0.0):
-            self._undo("one of its sessions is silent, and may be dead" if silent else self._why_undone)
+    def _silent_since(self, now: float) -> float | None:
+        """Since when a session ought to have been heard of, if one was not."""
+        match self.state:
+            case GiverState.OPEN:
+                since = now - self._windows.longest_silence
+            case GiverState.FENCING if self._fenced_at is None:
+                since = self._alive_since(now)
+            case _:
+                return None
+        return since if self._heard_at < since else None
 
     def _undo(self, why: str) -> None:
         self.state, self._why_undone = GiverState.UNDONE, why

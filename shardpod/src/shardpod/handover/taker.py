@@ -227,13 +227,14 @@ class Taker(Part):
     def _silent_since(self, heard_at: float, now: float) -> float | None:
         """Since when a session ought to have been heard of, if one was not.
 
-        Before it goes, since something was missed here: that may be held up on its way, and come just when nothing asks
-        any more whether it is old. While it waits for its lease, at any time, for what is held up on its way would seem to come later than it is
-        compared by; when it is live, as all that the giver had before its fence has come then, or will be a replay;
-        then as long as something is overdue.
+        Before it goes, a moment ago, and since something was missed here: that may be held up on its way, and come just
+        when nothing asks any more whether it is old. While it waits for its lease, at any time, for what is held up on
+        its way would seem to come later than it is compared by. When it is live, as all that the giver had before its
+        fence has come then, or will be a replay; then as long as something is overdue.
         """
         if self.state in (TakerState.REHEARSING, TakerState.REHEARSED):
-            return self._missed_at if heard_at < self._missed_at else None
+            since = max(self._missed_at, now - self._windows.longest_silence)
+            return since if heard_at < since else None
         if self.state is TakerState.WAITING and self._frozen_at is not None:
             since = max(self._frozen_at, now - max(self._windows.tolerance, SIGN_EVERY))
             return since if heard_at < since else None

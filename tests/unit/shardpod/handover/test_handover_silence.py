@@ -30,6 +30,23 @@ def giver(active, order):
     return make
 
 
+# Both, while they compare: what comes between the question and the answer counts as late, and must not be late by much.
+
+
+@pytest.mark.parametrize("kind", ["active", "taker"])
+def test_while_two_sets_compare_no_session_is_silent_for_longer_than_half_the_skew(kind, request, order):
+    make = request.getfixturevalue(kind)
+    side = make(now=0.0, handover=order()) if kind == "active" else make()
+    side.tick(90.0, heard_at=87.6)
+    assert side.custody.sign_wanted_since is None
+
+    side.tick(90.0, heard_at=87.4)
+    assert side.custody.sign_wanted_since == 87.5
+
+    side.tick(90.1, heard_at=90.05)
+    assert side.custody.sign_wanted_since is None
+
+
 # The giver.
 
 
@@ -41,13 +58,16 @@ def test_a_giver_whose_sessions_were_all_heard_of_a_moment_ago_fences_at_once(gi
 
 
 def test_one_with_a_silent_session_fences_when_that_has_given_a_sign(giver):
-    side = giver(90.0)
+    side = giver(97.0)
     assert (side.state, side.reason) == ("fencing", "one of its sessions is silent")
     assert side.custody.sign_wanted_since == FENCED_AT - WINDOWS.fence_timeout / 2
-    assert side.receive(1, key=0, at=100.05) is Verdict.HELD
+    assert side.receive(1, key=0, at=100.05, since=97.0) is Verdict.OURS
+    assert side.deliver() == [1]
 
     side.tick(100.1, heard_at=100.1)
     assert side.state == "fenced"
+    assert side.receive(2, key=0, at=100.15) is Verdict.HELD
+    assert side.custody.fence_age(100.2) == pytest.approx(0.1)
 
 
 def test_one_whose_session_gives_no_sign_goes_on_as_before(giver):
@@ -64,6 +84,7 @@ def test_what_a_dead_session_missed_before_the_fence_undoes_it(giver):
     side = giver(DEAD_SINCE)
     side.receive(1, key=3, at=100.05)
     side.receive(2, key=0, at=100.1, since=DEAD_SINCE)
+    side.tick(100.15)
 
     assert side.state == "undone"
     assert "interrupted" in side.reason
@@ -128,11 +149,11 @@ def test_a_taker_that_misses_what_the_other_side_saw_wants_a_sign_before_anythin
     assert side.state == "rehearsing"
     assert side.custody.sign_wanted_since == 90.0
 
-    side.custody.rehearse(1, [], 98.0, 98.05)
-    side.tick(98.1, heard_at=79.0)
+    side.custody.rehearse(1, [], 91.0, 91.05)
+    side.tick(91.1, heard_at=89.0)
     assert side.custody.sign_wanted_since == 90.0
 
-    side.tick(98.2, heard_at=98.2)
+    side.tick(91.2, heard_at=91.2)
     assert side.custody.sign_wanted_since is None
 
 
@@ -140,7 +161,7 @@ def test_what_only_the_taker_saw_asks_for_no_sign_of_its_own(taker):
     side = taker()
     side.receive(1, key=0, at=80.0)
     side.custody.rehearse(1, [], 90.0, 90.05)
-    side.tick(90.1, heard_at=80.0)
+    side.tick(90.1, heard_at=89.0)
 
     assert side.state == "rehearsing"
     assert side.custody.sign_wanted_since is None
