@@ -42,14 +42,6 @@ class WindowLengths:
         return self.tail - self.ring - self.tolerance + self.fence_timeout / 2
 
     @property
-    def longest_silence(self) -> float:
-        """For so long no session concerned is silent while two sets compare: it is asked for a sign of life.
-
-        So what comes just before the answer is late by less than the skew, and nobody has to take it for a replay.
-        """
-        return self.max_skew / 2
-
-    @property
     def comparison_reach(self) -> float:
         """How long after a comparison the fence may be, so that the next one, at the fence, leaves nothing out between.
 

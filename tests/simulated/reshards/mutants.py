@@ -15,6 +15,7 @@ from shardpod.handover.taker import Taker, TakerState
 from shardpod.pod.control_client import ControlClient
 from shardpod.window_lengths import WindowLengths
 from shardpod.worker.messages import Lease
+from shardpod.worker.signs_of_life import SignsOfLife
 
 from .workers import SimulatedWorker
 
@@ -64,7 +65,7 @@ def without_the_lateness_of_replays() -> None:
 
 def without_signs_of_life() -> None:
     """Who is silent is taken for one that has nothing to tell."""
-    Giver.sign_wanted_since = Taker.sign_wanted_since = property(lambda _: None)
+    SignsOfLife.heard_at = lambda _, _shards, now: now
 
 
 def without_telling_how_far_back_is_told() -> None:

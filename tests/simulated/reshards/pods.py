@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
+import shardpod.handover.part as part_module
+import shardpod.handover.taker as taker_module
 import shardpod.pod.pod as pod_module
 import shardpod.pod.workers as workers_module
+import shardpod.worker.signs_of_life as signs_module
 import shardpod.worker.worker as worker_module
 from gateway_operator.core.world import InstanceSpec
 from gateway_operator.local.pods import PodProcess
@@ -19,6 +22,9 @@ from .disk import DiskSpooler, Store
 from .network import Wire, tear_all_of
 from .virtual_loop import Process, this_process
 from .workers import SimulatedWorker, Surroundings, workers_of
+
+
+SIGN_EVERY = 0.1
 
 
 class SimulatedControl(ControlClient):
@@ -191,3 +197,6 @@ def put_in_place() -> None:
     pod_module.HttpEndpoints = NoHttp
     workers_module.WorkerProcess = SimulatedWorker
     worker_module.Spooler = DiskSpooler
+    # The windows of these worlds are a tenth of the manifest's defaults, and this follows from none of them.
+    for module in (part_module, taker_module, signs_module):
+        module.SIGN_EVERY = SIGN_EVERY

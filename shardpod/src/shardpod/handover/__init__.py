@@ -10,7 +10,7 @@ from .history import History, Seen
 from .matching import Matching, Tail, Unmatched, pack, rehearse, unpack
 from .orders import HandoverOrder, Orders
 from .routing import concerned, is_of_session, key_of
-from .taker import SIGN_EVERY
+from .part import SIGN_EVERY
 from .verdict import Verdict
 from .windows import Windows
 

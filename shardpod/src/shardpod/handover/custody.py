@@ -88,7 +88,7 @@ class Custody:
             return Verdict.OURS
         key = key_of(event)
         late = 0.0 if since is None else max(0.0, event.received_at - since)
-        if late > self._orders.windows.max_skew:
+        if late > self._orders.windows.comparison_reach:  # less than that the comparison at the fence would show
             self._interrupted_at[event.shard_id] = event.received_at
         verdict = self._verdict(event, key, late)
         if not event.initial:  # the other set's sessions do not get it

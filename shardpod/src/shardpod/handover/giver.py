@@ -96,7 +96,7 @@ class Giver(Part):
     def _missed_before(self, event: Event, late: float) -> bool:
         """Whether an event that is late may have been due so long before the fence that the takers forget it."""
         if self._fenced_at is None:
-            return late > self._windows.max_skew
+            return late > self._windows.comparison_reach
         return late > 0 and event.received_at - late < self._alive_since(self._fenced_at)
 
     def _alive_since(self, now: float) -> float:
@@ -154,7 +154,7 @@ class Giver(Part):
         """Since when a session ought to have been heard of, if one was not."""
         match self.state:
             case GiverState.OPEN:
-                since = now - self._windows.longest_silence
+                since = self._listening_since(now)
             case GiverState.FENCING if self._fenced_at is None:
                 since = self._alive_since(now)
             case _:

@@ -12,6 +12,9 @@ from .windows import Windows
 
 STARTED_AGAIN = "a worker was started again in the middle"
 
+SIGN_EVERY = 1.0
+"""Seconds between two signs that a session is asked for, at least: Discord takes 120 messages a minute from each."""
+
 
 class Backlog(Protocol):
     """What is outstanding in the worker's queue, without what is held."""
@@ -50,6 +53,14 @@ class Part:
     def sign_wanted_since(self) -> float | None:
         """Since when each session concerned has to have been heard of, before this goes on; None: it need not."""
         return None
+
+    def _listening_since(self, now: float) -> float:
+        """While two sets compare, no session concerned is silent for longer than since then without being asked.
+
+        What was held up on its way comes late by no more than that, or the sign that was asked for shows it; and the
+        tolerance of all comparisons has room for it.
+        """
+        return now - max(self._windows.fence_timeout / 2, SIGN_EVERY)
 
     def _hold(self, event: Event) -> None:
         """Note one more. If a full queue did not take the one before, that is given up, and must take no memory."""

@@ -14,7 +14,7 @@ from .fingerprint import fingerprint
 from .history import History, Seen
 from .matching import Matching, Unmatched, rehearse
 from .orders import HandoverOrder
-from .part import STARTED_AGAIN, Backlog, Part
+from .part import SIGN_EVERY, STARTED_AGAIN, Backlog, Part
 from .verdict import Verdict
 from .windows import Windows
 
@@ -22,9 +22,6 @@ REHEARSAL_LASTS = 3.0
 """Seconds for which a rehearsal says something; then it has to be repeated."""
 
 MISSED_TOO_MUCH = "what its session had missed reaches further back than what the other set tells"
-
-SIGN_EVERY = 1.0
-"""Seconds between two signs that a session is asked for, at least: Discord takes 120 messages a minute from each."""
 
 LONGEST_WAIT = 60.0
 """Seconds for which payloads are kept for a lease that does not come; a handover that takes longer is given back."""
@@ -233,7 +230,7 @@ class Taker(Part):
         fence has come then, or will be a replay; then as long as something is overdue.
         """
         if self.state in (TakerState.REHEARSING, TakerState.REHEARSED):
-            since = max(self._missed_at, now - self._windows.longest_silence)
+            since = max(self._missed_at, self._listening_since(now))
             return since if heard_at < since else None
         if self.state is TakerState.WAITING and self._frozen_at is not None:
             since = max(self._frozen_at, now - max(self._windows.tolerance, SIGN_EVERY))

@@ -18,7 +18,7 @@ class SignsOfLife:
 
     def __init__(self, shards: Mapping[int, Shard]) -> None:
         self._shards = shards
-        self._asked_at = -inf
+        self._asked_at: dict[int, float] = {}
 
     def connected(self, shard_ids: Collection[int]) -> bool:
         """Whether all that Discord sends comes here: not while nothing is read for want of room (overflow: pause)."""
@@ -38,11 +38,10 @@ class SignsOfLife:
 
     def ask(self, shard_ids: Collection[int], since: float, now: float) -> None:
         """Ask those who were not heard of since then; again after a while, or at once if that was asked before then."""
-        if since <= self._asked_at and now < self._asked_at + SIGN_EVERY:
-            return
-        self._asked_at = now
         for shard in self._with_a_session(shard_ids):
-            if shard.protocol.heard_at < since:
+            asked_at = self._asked_at.get(shard.shard_id, -inf)
+            if shard.protocol.heard_at < since and (asked_at < since or now >= asked_at + SIGN_EVERY):
+                self._asked_at[shard.shard_id] = now
                 shard.runner.ask_for_a_sign()
 
     def _with_a_session(self, shard_ids: Collection[int]) -> list[Shard]:
