@@ -23,7 +23,6 @@ from .network import Wire, tear_all_of
 from .virtual_loop import Process, this_process
 from .workers import SimulatedWorker, Surroundings, workers_of
 
-
 SIGN_EVERY = 0.1
 
 

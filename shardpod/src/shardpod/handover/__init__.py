@@ -9,8 +9,8 @@ from .fingerprint import fingerprint, has_own_id
 from .history import History, Seen
 from .matching import Matching, Tail, Unmatched, pack, rehearse, unpack
 from .orders import HandoverOrder, Orders
-from .routing import concerned, is_of_session, key_of
 from .part import SIGN_EVERY
+from .routing import concerned, is_of_session, key_of
 from .verdict import Verdict
 from .windows import Windows
 
