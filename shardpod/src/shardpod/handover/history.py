@@ -26,6 +26,10 @@ class Seen(msgspec.Struct, gc=False):
     late: float = 0.0
 
 
+def _nothing(_key: int) -> bool:
+    return False
+
+
 class History:
     """What one worker's sessions saw lately, both what it delivered and what it did not, oldest first.
 
@@ -38,7 +42,9 @@ class History:
         self._undigested: deque[Seen] = deque()
         self._kept: deque[Seen] = deque()
         self._bytes = 0
+        self._kept_frozen: deque[Seen] = deque()
         self._frozen_at: float | None = None
+        self._frozen: Callable[[int], bool] = _nothing
         self._payloads_since = float("-inf")
 
     def saw(self, event: Event, key: int, *, keep: bool, late: float = 0.0) -> None:
@@ -64,12 +70,13 @@ class History:
         self._forget(now)
         return len(self._undigested)
 
-    def freeze(self, at: float | None) -> None:
+    def freeze(self, at: float | None, keys: Callable[[int], bool] = _nothing) -> None:
         """From now on forget only what would be forgotten at `at`; with None go on as usual.
 
         A handover that is open may take longer than its windows: an operator that restarts lets both sides wait.
+        Payloads are kept on of these `keys` alone: those of all others would be too much for the memory of a pod.
         """
-        self._frozen_at = at
+        self._frozen_at, self._frozen = at, keys
 
     def tail(self, now: float, wants: Callable[[int], bool], since: float | None = None) -> list[Seen]:
         """What was received within `tail` of now, or from `since` on, and whose key is wanted, with fingerprints."""
@@ -82,15 +89,25 @@ class History:
         return [seen for seen in self._remembered if wants(seen.key)]
 
     def _forget(self, now: float) -> None:
-        if self._frozen_at is not None:
-            now = min(now, self._frozen_at)
-        payloads_since = now - self._windows.ring
-        while self._kept and self._kept[0].at <= payloads_since and self._kept[0].fingerprint:
-            self._drop_payload(self._kept.popleft())
-            self._payloads_since = payloads_since
-        remembered_since = now - self._windows.history
+        frozen_now = now if self._frozen_at is None else min(now, self._frozen_at)
+        self._forget_payloads(now - self._windows.ring, frozen_now - self._windows.ring)
+        remembered_since = frozen_now - self._windows.history
         while self._remembered and self._remembered[0].at <= remembered_since and self._remembered[0].fingerprint:
             self._remembered.popleft()
+
+    def _forget_payloads(self, since: float, frozen_since: float) -> None:
+        """Those of before `since`; of what is frozen, of before `frozen_since`."""
+        while self._kept_frozen and self._kept_frozen[0].at <= frozen_since:
+            self._drop_payload(self._kept_frozen.popleft())
+            self._payloads_since = frozen_since
+        while self._kept and self._kept[0].at <= since and self._kept[0].fingerprint:
+            seen = self._kept.popleft()
+            if seen.at > frozen_since and self._frozen(seen.key):
+                self._kept_frozen.append(seen)
+                continue
+            self._drop_payload(seen)
+            if seen.at <= frozen_since:
+                self._payloads_since = frozen_since
 
     def _drop_payload(self, seen: Seen) -> None:
         assert seen.event is not None
@@ -99,7 +116,7 @@ class History:
 
     @property
     def payloads_since(self) -> float:
-        """Of what came later and was to be kept, no payload was dropped yet."""
+        """Of what came later and was to be kept, no payload was dropped yet; of what is frozen, where something is."""
         return self._payloads_since
 
     @property

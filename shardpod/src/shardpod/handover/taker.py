@@ -138,7 +138,7 @@ class Taker(Part):
         self.order = order
         if self.state in (TakerState.REHEARSING, TakerState.REHEARSED):
             # The lease may be long in coming; what the giver holds meanwhile must not be forgotten here.
-            self._history.freeze(now)
+            self._history.freeze(now, self._covers)
             self._frozen_at = now
             self.state, self.reason = TakerState.WAITING, "waiting for the lease"
 

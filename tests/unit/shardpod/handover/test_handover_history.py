@@ -100,7 +100,7 @@ def test_nothing_is_forgotten_before_its_fingerprint_is_made(history, keep):
 def test_frozen_it_forgets_only_what_it_would_have_forgotten_then(history):
     for at in (0.0, 10.0, 20.0):
         history.saw(event(at), 1, keep=True)
-    history.freeze(20.0)
+    history.freeze(20.0, every)
     history.digest(1000.0)
     assert [(seen.at, seen.event is not None) for seen in history.kept(1000.0, every)] == [
         (0.0, False),
@@ -110,3 +110,26 @@ def test_frozen_it_forgets_only_what_it_would_have_forgotten_then(history):
     history.freeze(None)
     history.digest(1000.0)
     assert (history.size, history.bytes) == (0, 0)
+
+
+def test_frozen_it_keeps_payloads_of_the_range_alone(history):
+    """All that the worker does not deliver, for a minute, would be more than the pod's memory has room for."""
+    for at in (14.0, 30.0, 50.0):
+        history.saw(event(at), 1, keep=True)
+        history.saw(event(at), 2, keep=True)
+    history.freeze(20.0, lambda key: key == 1)
+    history.digest(52.0)
+
+    assert [(seen.key, seen.at) for seen in history.kept(52.0, every) if seen.event is not None] == [
+        (1, 14.0),
+        (1, 30.0),
+        (1, 50.0),
+        (2, 50.0),
+    ]
+    assert history.payloads_since <= 13.0
+    assert history.bytes == 4 * len(event(0.0).raw)
+
+    history.freeze(None)
+    history.digest(52.0)
+    assert history.bytes == 2 * len(event(0.0).raw)
+    assert history.payloads_since == 45.0

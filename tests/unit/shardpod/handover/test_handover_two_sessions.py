@@ -98,7 +98,7 @@ def hand_over(seed, windows, *, held_up=False, frozen=True, stall=0.0, told_of_i
     told_at = begins if not held_up else fence + random.uniform(-timeout, timeout)
     to_come = new.watch(windows, told_at + 5000, keep=True)
     if held_up:
-        new.history.freeze(told_at + 5000 if frozen else None)
+        new.history.freeze(told_at + 5000 if frozen else None, lambda _key: True)
         while to_come and to_come[0].received_at <= begins + 5000:
             event = to_come.pop(0)
             new.history.saw(event, event.seq, keep=True)
