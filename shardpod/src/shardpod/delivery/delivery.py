@@ -103,6 +103,7 @@ class Delivery:
     def _send(self, *, probe: bool = False) -> None:
         batch = self._queue.take(self._max_batch_events, MAX_BATCH_BYTES)
         assert batch is not None, "only called when a lane is ready"
+        batch.ask = self._is_called_off
         self._free -= 1
         if probe:
             self._probe = batch
@@ -116,6 +117,11 @@ class Delivery:
             logger.exception("the sink failed in a way it should not")
             self._done(batch, SinkError(f"{type(error).__name__}: {error}"))
 
+    def _is_called_off(self, batch: Batch) -> bool:
+        if self.before_sending is not None:
+            self.before_sending()
+        return self._queue.is_called_off(batch)
+
     def _done(self, batch: Batch, error: SinkError | None) -> None:
         self._free += 1
         probe = batch is self._probe
@@ -123,6 +129,8 @@ class Delivery:
             self._probe, self._probing = None, False
         if error is None:
             self._acknowledged(batch)
+        elif error.called_off:
+            self._queue.give_back(batch, rest=False, failed=False)
         else:
             if error.acknowledged:
                 batch = self._acknowledged_in_part(batch, error.acknowledged)
@@ -154,7 +162,8 @@ class Delivery:
         if went_down:
             self._queue.holding = True
             logger.warning("the bot is down, events are held", problem=str(error), queued=self._queue.events)
-        if self._health.down:
+        # What is the other shard set's by now leaves when it is given back, and is nothing to bury or to rest for.
+        if self._health.down or self._queue.has_disowned(batch):
             self._queue.give_back(batch, rest=False)
             return
         if self._is_poison(batch, error):

@@ -92,6 +92,14 @@ class HttpSink:
             raise
         else:
             self._open = {known for known in self._open if known.is_open} | {connection}
+            self._send_late(connection, request)
+
+    def _send_late(self, connection: HttpConnection, request: Request) -> None:
+        """Dialling may take longer than a lease lasts: by now another pod may have delivered these events."""
+        if request.batch.called_off:
+            self._idle.append(connection)
+            request.done(request.batch, SinkError("it was not to be sent any more", called_off=True))
+        else:
             connection.send(request)
 
     def _answered(self, connection: HttpConnection, request: Request, answer: Answer | str) -> None:

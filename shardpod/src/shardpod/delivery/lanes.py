@@ -14,15 +14,15 @@ from typing import Literal
 
 from shardpod.protocol import Event
 
-from .lane import Batch, Lane, LaneKey, first_live
+from .batching import fill
+from .held import Held
+from .lane import EVENT_BYTES, Batch, Lane, LaneKey, first_live
 from .outstanding import Outstanding
 from .turn import Turn
 
 Ordering = Literal["guild", "shard", "none"]
 Overflow = Literal["dropOldest", "dropNewest", "pause"]
 
-EVENT_BYTES = 512
-"""What an event weighs in memory beside its payload: itself, its strings and its places in the indexes (measured)."""
 LANE_BYTES = 1024
 """What a lane weighs, which most of the time is what one more guild weighs (measured)."""
 _DROPPED_IN_PASSING = 16
@@ -65,6 +65,7 @@ class LaneQueue:
         self._shards: dict[int, Outstanding] = {}
         # Those that are dropped before all others, oldest first.
         self._sheddable: OrderedDict[int, Event] = OrderedDict()
+        self._held = Held(max_events, max_bytes)
         # Under way, and the other shard set's: not to be sent again.
         self._disowned: set[int] = set()
 
@@ -113,6 +114,8 @@ class LaneQueue:
     def _into_lane(self, event: Event, shard: Outstanding) -> bool:
         if self._shed_first and event.type in self._shed_first:
             self._sheddable[id(event)] = event
+        if self._held.events:
+            self._held.beside[id(event)] = event
         key: LaneKey | None = event.guild_id
         if key is None or not self._by_guild:
             key = self._lane_key(event)
@@ -148,34 +151,7 @@ class LaneQueue:
             event.in_flight = True
             lane.in_flight = 1
             return Batch([event], [lane], lane.attempts + 1)
-        events: list[Event] = []
-        lanes: list[Lane] = []
-        room = max_bytes
-        while True:
-            share = 1 if self._ready.both_wait else max_events
-            room = self._take_from(lane, events, min(max_events, len(events) + share), room)
-            lanes.append(lane)
-            if not self._ready or len(events) >= max_events or room <= 0:
-                break
-            lane = self._ready.next()
-            if lane.attempts or len(first_live(lane).raw) > room:
-                self._ready.next_again(lane)
-                break
-        return Batch(events, lanes, 1)
-
-    def _take_from(self, lane: Lane, events: list[Event], max_events: int, room: int) -> int:
-        """Move as many of the lane's first events as there is room for; at least one if it is the batch's first."""
-        first_live(lane)
-        for event in lane.events:
-            if event.dropped:
-                break  # what follows goes with the next batch: those in flight are the lane's first
-            if len(events) >= max_events or (events and len(event.raw) > room):
-                break
-            event.in_flight = True
-            events.append(event)
-            lane.in_flight += 1
-            room -= len(event.raw)
-        return room
+        return fill(lane, self._ready, max_events, max_bytes)
 
     def acknowledge(self, batch: Batch) -> None:
         """Remove the events of `batch`; its lanes are ready again if they hold more."""
@@ -188,7 +164,7 @@ class LaneQueue:
                 self._remove_first(lane, lane.in_flight)
                 lane.in_flight = lane.attempts = lane.strikes = 0
                 self._next_in_turn(lane)
-        shards, settled = self._shards, self._settled
+        shards, settled, beside = self._shards, self._settled, self._held.beside
         for event in batch.events:
             # As `_removed`, without its call: this is the hot path.
             self.events -= 1
@@ -196,6 +172,8 @@ class LaneQueue:
             del shards[event.shard_id].events[id(event)]
             if self._sheddable:
                 self._sheddable.pop(id(event), None)
+            if beside:
+                beside.pop(id(event), None)
             if self._disowned:
                 self._disowned.discard(id(event))
             settled(event, None)
@@ -230,7 +208,7 @@ class LaneQueue:
         self._removed(event)
         self._settled(event, "dead_letter")
 
-    def give_back(self, batch: Batch, *, rest: bool) -> None:
+    def give_back(self, batch: Batch, *, rest: bool, failed: bool = True) -> None:
         """Keep the events of an unacknowledged `batch` first in their lanes, which rest, or go on.
 
         They go on at the end of the turn: while the sink is down each probe asks with another lane, or one event that
@@ -240,7 +218,7 @@ class LaneQueue:
             event.in_flight = False
         for lane in batch.lanes:
             lane.in_flight = 0
-            lane.attempts += 1
+            lane.attempts += failed
         if self._disowned:
             for event in batch.events:
                 if id(event) in self._disowned:
@@ -278,30 +256,36 @@ class LaneQueue:
     def hold(self, event: Event) -> None:
         """Keep an event that nobody may deliver yet: it is outstanding, and in no lane.
 
-        A full queue drops it, unless it is never to drop any: those that wait in lanes are older.
+        A full queue drops it, unless it is never to drop any: those that wait in lanes are older. Beyond its share it
+        is dropped in any case, or a worker that stops reading when it is full would do so for all guilds.
         """
-        shard = self.shard(event.shard_id)
-        if self._overflow == "pause" or self._fits(event):
-            event.held = True
-            self.events += 1
-            self.bytes += len(event.raw) + EVENT_BYTES
-            self.longest = max(self.longest, self.events)
-            shard.events[id(event)] = event
+        if self._held.has_room_for(event) and (self._overflow == "pause" or self._fits(event)):
+            self.hold_whatever_the_bound(event)
         else:
             self._settled(event, "queue_full")
+
+    def hold_whatever_the_bound(self, event: Event) -> None:
+        """Hold an event that was in a queue already: from the spool."""
+        if not self._held.events:
+            self._held.begin(self.waiting(lambda _event: True))
+        self._held.add(event)
+        self.events += 1
+        self.bytes += len(event.raw) + EVENT_BYTES
+        self.longest = max(self.longest, self.events)
+        self.shard(event.shard_id).events[id(event)] = event
 
     def release(self, event: Event) -> bool:
         """Deliver an event that was held, after all; true if a lane became ready by it."""
         if not event.held:
             return False
-        event.held = False
+        self._held.remove(event)
         # It keeps its place among what is outstanding: there order is by `seq`.
         return self._into_lane(event, self._shards[event.shard_id])
 
     def settle(self, event: Event) -> None:
         """Of a held event: it is the other shard set's."""
         if event.held:
-            event.held = False
+            self._held.remove(event)
             self._removed(event)
             self._settled(event, None)
             event.spool_id = 0  # it may be kept, and be put into the queue again later
@@ -347,6 +331,14 @@ class LaneQueue:
             self._settled(event, None)
         return len(found)
 
+    def has_disowned(self, batch: Batch) -> bool:
+        """Whether something of a batch under way has become the other shard set's."""
+        return bool(self._disowned) and any(id(event) in self._disowned for event in batch.events)
+
+    def is_called_off(self, batch: Batch) -> bool:
+        """Whether something of a batch under way is not to be sent any more, if it has not been yet."""
+        return any(lane.stopped or lane.shard.frozen for lane in batch.lanes) or self.has_disowned(batch)
+
     # A shard that is given to another pod.
 
     def freeze(self, shard_id: int) -> None:
@@ -370,10 +362,12 @@ class LaneQueue:
         if shard is None:
             return
         for event in shard.events.values():
-            event.held = False
+            if event.held:
+                self._held.remove(event)
             self.events -= 1
             self.bytes -= len(event.raw) + EVENT_BYTES
             self._sheddable.pop(id(event), None)
+            self._held.beside.pop(id(event), None)
         for lane in self._lanes.pop(shard_id).values():
             self._ready.leave(lane)
             self.bytes -= LANE_BYTES
@@ -403,10 +397,9 @@ class LaneQueue:
         self.events -= 1
         self.bytes -= len(event.raw) + EVENT_BYTES
         del self._shards[event.shard_id].events[id(event)]
-        if self._sheddable:
-            self._sheddable.pop(id(event), None)
-        if self._disowned:
-            self._disowned.discard(id(event))
+        self._sheddable.pop(id(event), None)
+        self._held.beside.pop(id(event), None)
+        self._disowned.discard(id(event))
 
     def _lane_key(self, event: Event) -> LaneKey:
         if self._by_guild and event.guild_id is not None:
@@ -434,19 +427,25 @@ class LaneQueue:
             return None  # the worker stops reading; what is on its way already is a socket's buffer at most
         if self._overflow == "dropOldest" and could_fit:
             while not self._fits(event):
-                oldest = self._oldest(waiting=True)
+                oldest = self._oldest_to_drop()
                 if oldest is None:
                     break
                 self._drop(oldest, "queue_full")
         return None if self._fits(event) else "queue_full"
 
     def _may_drop(self, event: Event) -> bool:
-        return not (event.in_flight or event.held or self._shards[event.shard_id].frozen)
+        return not (event.in_flight or self._shards[event.shard_id].frozen)
+
+    def _oldest_to_drop(self) -> Event | None:
+        """The oldest of what waits in lanes."""
+        if self._held.events:
+            return next((event for event in self._held.beside.values() if self._may_drop(event)), None)
+        return self._oldest(waiting=True)
 
     def _oldest(self, *, waiting: bool = False) -> Event | None:
         """Of all shards; with `waiting` only of those that are not under way."""
         firsts = (
-            next((event for event in shard.events.values() if not (waiting and (event.in_flight or event.held))), None)
+            next((event for event in shard.events.values() if not (waiting and event.in_flight)), None)
             for shard in self._shards.values()
             if not (waiting and shard.frozen)
         )
@@ -459,6 +458,8 @@ class LaneQueue:
 
     def _leave_lane(self, event: Event) -> None:
         lane = self._lanes[event.shard_id][self._lane_key(event)]
+        if first_live(lane) is event:
+            lane.attempts = lane.strikes = 0  # the next one has not failed
         # It may be in the middle of its lane: there it is passed over when its turn comes.
         event.dropped = True
         lane.live -= 1

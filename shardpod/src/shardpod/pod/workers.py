@@ -187,5 +187,6 @@ async def _ask(process: WorkerProcess, request: Transfer) -> TransferAnswer:
     try:
         answer = await process.call(request, timeout=_ANSWER_TIMEOUT)
     except (LinkClosedError, TimeoutError) as error:
-        return Busy(str(error) or "the worker does not answer")
+        # Not `Busy`, which is a worker's own word: nobody can say when this one will run.
+        return Failed(f"its worker does not run: {error}" if str(error) else "its worker does not answer")
     return answer if isinstance(answer, TransferAnswer) else Failed("the worker does not understand")

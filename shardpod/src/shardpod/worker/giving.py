@@ -1,8 +1,9 @@
 """Gives shards to a successor: first the session, at once; then what was not delivered; then it forgets the shard.
 
 Of the two pods the giver decides whose a session is. Released, it is offered for `CONFIRM_TIMEOUT`; "resumed" makes it
-the successor's for good, silence makes it the giver's again. All that waits is on disk before the offer is made, so
-that a giver that crashes goes on where it was; nothing is deleted before the successor has it on disk as well.
+the successor's, silence makes it the giver's again. A successor that is lost before it has all of the shard is passed
+over for the next one that asks. All that waits is on disk before the offer is made, so that a giver that crashes goes
+on where it was; nothing is deleted before the successor has it on disk as well.
 """
 
 import asyncio
@@ -32,6 +33,9 @@ from .messages import (
 from .shard import Holding, Shard
 from .spooler import Spooler
 
+SUCCESSOR_LOST_AFTER = 30.0
+"""Seconds without a word of the successor after which another one may have the shard: one that lives asks again and
+again for whatever it waits for."""
 CONFIRM_TIMEOUT = 5.0
 """Seconds after which a session that was released, and not resumed, is taken back (architecture: Transfer)."""
 IN_FLIGHT_PATIENCE = 2.0
@@ -69,17 +73,24 @@ class Giving:
         self._on_change = on_change
         self._identity = identity
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._heard_at: dict[int, float] = {}
+        # By shard and name: successors that were silent for so long that another got the shard.
+        self._passed_over: set[tuple[int, str]] = set()
         self._loop = asyncio.get_running_loop()
 
     async def answer(self, request: TransferRequest) -> TransferAnswer:
         """Answer a successor's request."""
         shard = self._shards.get(request.shard_id)
+        if (request.shard_id, request.to) in self._passed_over and not isinstance(request, Release):
+            return TakenBack()
         if shard is None or shard.holding is Holding.GONE:
             return Nothing()
         if not self.may_release and shard.holding in (Holding.HELD, Holding.TAKING):
             return Busy("the operator has not said that this pod has a successor")
-        if shard.successor not in (None, request.to):
-            return Busy(f"it is being given to {shard.successor}")
+        if shard.successor == request.to:
+            self._heard_at[shard.shard_id] = self._loop.time()
+        elif shard.successor is not None and (refusal := self._refusal(shard, request)) is not None:
+            return refusal
         if shard.holding is Holding.TAKING and not isinstance(request, Release):
             return Nothing()  # it is not yet ours, and what a successor had of us before is long his
         answers: dict[type, Callable[[Shard, TransferRequest], Awaitable[TransferAnswer]]] = {
@@ -93,6 +104,7 @@ class Giving:
     def resume_offer(self, shard: Shard) -> None:
         """After a restart: the successor of a shard that was offered has as long again to say that it has it."""
         self._queue.freeze(shard.shard_id)
+        self._heard_at[shard.shard_id] = self._loop.time()
         if shard.holding is Holding.OFFERED:
             self._timers[shard.shard_id] = self._loop.call_later(CONFIRM_TIMEOUT, self._take_back, shard)
 
@@ -107,7 +119,7 @@ class Giving:
             await self._spooler.delete(shard.shard_id)
 
     async def _release(self, shard: Shard, request: TransferRequest) -> TransferAnswer:
-        if shard.holding is Holding.HELD:
+        if shard.holding is Holding.HELD or shard.successor not in (None, request.to):
             if shard.protocol.state is ShardState.IDENTIFYING:
                 return Busy("its Identify is under way")
             if self.handover_open():
@@ -124,8 +136,32 @@ class Giving:
             return Released(None)
         return Released(session.session_id, session.resume_gateway_url, session.seq, self._identity, shard.last_guilds)
 
+    def _refusal(self, shard: Shard, request: TransferRequest) -> TransferAnswer | None:
+        """What another than the successor is told; None: it may become the successor."""
+        if isinstance(request, Release) and self._is_successor_lost(shard):
+            return None
+        if isinstance(request, Resumed | FetchBacklog):
+            # Only who was given the session asks so: it was passed over, maybe before this process was started.
+            return TakenBack()
+        return Busy(f"it is being given to {shard.successor}")
+
+    def _is_successor_lost(self, shard: Shard) -> bool:
+        # One that has not said yet that it resumed the session has a timer of its own.
+        if shard.holding is not Holding.GIVEN:
+            return False
+        return self._loop.time() - self._heard_at[shard.shard_id] > SUCCESSOR_LOST_AFTER
+
     def _offer(self, shard: Shard, to: str) -> None:
-        shard.release()
+        if shard.holding is Holding.HELD:
+            shard.release()
+        elif shard.successor is not None:
+            # What the lost one received and delivered since nobody here knows. So the next one resumes from where the
+            # session was released: Discord replays what it still has, the backlog is all here, and whatever was
+            # delivered comes again under its key. If the lost one lives, it lets go as soon as it says anything.
+            logger.warning("the successor is lost, another one gets the shard", shard=shard.shard_id, to=to)
+            self._passed_over.add((shard.shard_id, shard.successor))
+        self._passed_over.discard((shard.shard_id, to))
+        self._heard_at[shard.shard_id] = self._loop.time()
         shard.successor = to
         shard.holding = Holding.OFFERED
         self._queue.freeze(shard.shard_id)

@@ -139,7 +139,7 @@ class Handing:
             return True
         verdict = self.custody.restored(event)
         if verdict is Verdict.HELD:
-            self._queue.hold(event)
+            self._queue.hold_whatever_the_bound(event)
         elif verdict is Verdict.NOT_OURS:
             self._queue.disown(event)
         return verdict is Verdict.OURS

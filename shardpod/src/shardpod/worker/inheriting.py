@@ -4,7 +4,7 @@ What waited for the bot was delivered before each range changed hands; dead lett
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -28,13 +28,11 @@ class Inheriting:
     def __init__(
         self,
         office: DeadLetterOffice,
-        shard_ids: Collection[int],
         *,
         ask: Ask,
         save: Callable[[], Awaitable[bool]],
     ) -> None:
         self._office = office
-        self._shard_ids = tuple(shard_ids)
         self._ask = ask
         self._save = save
         self._heirs_of: set[str] = set()
@@ -76,15 +74,18 @@ class Inheriting:
 
     async def _fetch(self, other: Neighbour, shard_count: int) -> bool:
         """Whether all that it had for us is here."""
-        answer = await self._call(other, FetchLetters(shard_count, self._shard_ids))
+        # Of a shard that has a successor they are the successor's to fetch, as soon as it holds it.
+        if not self._office.held:
+            return True
+        answer = await self._call(other, FetchLetters(shard_count, self._office.held))
         if not isinstance(answer, Letters):
             return False
-        if answer.letters:
-            await self._office.take_over(answer.letters, shard_count)
+        kept = await self._office.take_over(answer.letters, shard_count)
+        if kept:
             if not await self._save():
                 return False
-            logger.info("took over dead letters", of=other.instance, letters=len(answer.letters))
-            await self._call(other, ForgetLetters(tuple(letter.event.key for letter in answer.letters)))
+            logger.info("took over dead letters", of=other.instance, letters=len(kept))
+            await self._call(other, ForgetLetters(kept))
         return True
 
     async def _call(self, other: Neighbour, request: FetchLetters | ForgetLetters) -> TransferAnswer:

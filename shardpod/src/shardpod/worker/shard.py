@@ -60,7 +60,8 @@ class Shard:
 
     `arrived` collects events while it is being taken. While it is given away, `given_session` and `last_guilds` are
     what `successor` gets, or what is gone on with if it does not take it. `unsaved`: it was taken over, and what the
-    giver had not delivered is not all on disk yet. `began_by_itself`: by a session that needed no giver any more.
+    giver had not delivered is not all on disk yet. `incomplete`: it was gone on with before all of that had come;
+    `late` is what came then, behind younger events. `began_by_itself`: by a session that needed no giver any more.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class Shard:
         self.holding = Holding.HELD
         self.successor: str | None = None
         self.unsaved = False
+        self.incomplete = False
+        self.late: list[Event] = []
         self.began_by_itself = False
         self.arrived: list[Event] = []
         self.let_go = False
@@ -94,7 +97,6 @@ class Shard:
     def start(self, session: Session | None, *, guilds: bytes = b"", now: float, awaits_transfer: bool = False) -> None:
         """Begin to hold the shard: by resuming `session`, with `awaits_transfer` by a peer's, else by identifying."""
         self._replace_runner(session)
-        self.unsaved = False
         self.began_by_itself = session is not None
         self.protocol.awaits_transfer = awaits_transfer
         if guilds:
@@ -136,6 +138,10 @@ class Shard:
 
     def drop_taken(self, now: float) -> None:
         """The peer has taken back what it gave: what arrived here meanwhile, it gets as well. Wait for it anew."""
+        if self.holding is Holding.HELD:
+            self._counts["sessions_lost"] += 1  # what it gets from now on never comes here, as a handover has to know
+        self.unsaved = self.incomplete = False
+        self.late.clear()
         self.arrived.clear()
         self.runner.release()
         self.start(None, now=now, awaits_transfer=True)
@@ -171,7 +177,7 @@ class Shard:
 
     def report(self, now: float) -> ShardReport:
         protocol, session = self.protocol, self.protocol.session
-        ours = session is not None and self.outstanding.session_id == session.session_id
+        ours = session is not None and self.outstanding.session_id == session.session_id and self._has_all()
         gone = self.holding in (Holding.GIVEN, Holding.GONE)
         return ShardReport(
             shard_id=self.shard_id,
@@ -193,6 +199,14 @@ class Shard:
             gap=self.runner.gap,
             calm_for=self.runner.calm_for(now),
         )
+
+    def _has_all(self) -> bool:
+        """Whether what the session received and is not settled is all in the queue, in order.
+
+        Else what is settled cannot be told by what waits, and a checkpoint would pass what is still to come.
+        """
+        self.late = [event for event in self.late if id(event) in self.outstanding.events]
+        return self.holding is not Holding.TAKING and not self.incomplete and not self.late
 
     def _guilds(self) -> bytes:
         """A snapshot, made anew only when something has changed: it may be 50 KB."""

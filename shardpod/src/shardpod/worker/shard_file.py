@@ -61,6 +61,11 @@ class ShardFile:
         self._buried.append(letter)
         self.dead_letters += 1
 
+    @property
+    def unwritten_letters(self) -> list[DeadLetter]:
+        """Those that are in memory alone; while a transaction is under way, without those in it."""
+        return self._buried
+
     def settle_letters(self, ids: list[int]) -> None:
         """These dead letters are to be kept no longer."""
         self._settled_letters += ids

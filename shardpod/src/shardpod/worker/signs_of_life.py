@@ -30,21 +30,25 @@ class SignsOfLife:
 
     def reads(self, shard_ids: Collection[int]) -> bool:
         """Whether what comes is read when it comes."""
-        return all(shard.runner.reads for shard in self._with_a_session(shard_ids))
+        return all(shard.runner.reads for _, shard in self._with_a_session(shard_ids))
 
     def heard_at(self, shard_ids: Collection[int], now: float) -> float:
         """When the session that is silent for longest was heard of."""
-        return min((shard.protocol.heard_at for shard in self._with_a_session(shard_ids)), default=now)
+        return min((shard.protocol.heard_at for _, shard in self._with_a_session(shard_ids)), default=now)
 
     def ask(self, shard_ids: Collection[int], since: float, now: float) -> None:
         """Ask those who were not heard of since then; again after a while, or at once if that was asked before then."""
-        for shard in self._with_a_session(shard_ids):
-            asked_at = self._asked_at.get(shard.shard_id, -inf)
+        for shard_id, shard in self._with_a_session(shard_ids):
+            asked_at = self._asked_at.get(shard_id, -inf)
             if shard.protocol.heard_at < since and (asked_at < since or now >= asked_at + SIGN_EVERY):
-                self._asked_at[shard.shard_id] = now
+                self._asked_at[shard_id] = now
                 shard.runner.ask_for_a_sign()
 
-    def _with_a_session(self, shard_ids: Collection[int]) -> list[Shard]:
+    def _with_a_session(self, shard_ids: Collection[int]) -> list[tuple[int, Shard]]:
         """Or with one to come: Discord has refused the others for good."""
-        shards = (self._shards.get(one) for one in shard_ids)
-        return [one for one in shards if one is not None and one.protocol.state is not ShardState.REFUSED]
+        shards = ((one, self._shards.get(one)) for one in shard_ids)
+        return [
+            (one, shard)
+            for one, shard in shards
+            if shard is not None and shard.protocol.state is not ShardState.REFUSED
+        ]

@@ -115,13 +115,15 @@ class Spooler:
         if file is not None:
             file.settled(event)
 
-    def bury(self, event: Event, problem: str, attempts: int) -> None:
-        """Keep an event as a dead letter."""
+    def bury(self, event: Event, problem: str, attempts: int) -> bool:
+        """Keep an event as a dead letter; false if it cannot be, as its shard is another pod's by now."""
         file = self.files.get(event.shard_id)
-        if file is not None:
-            wall = self._wall()
-            received_wall = wall - (self._now() - event.received_at)
-            file.bury(DeadLetter(0, event, received_wall, attempts, problem, wall))
+        if file is None:
+            return False
+        wall = self._wall()
+        received_wall = wall - (self._now() - event.received_at)
+        file.bury(DeadLetter(0, event, received_wall, attempts, problem, wall))
+        return True
 
     async def run(self, shards: Callable[[], Iterable[Outstanding]]) -> None:
         """Write what is due, until `stop`. Not to be cancelled, which might forget what was just written."""
@@ -211,14 +213,29 @@ class Spooler:
 
     async def dead_letters(self) -> list[DeadLetter]:
         """All dead letters of these shards that are on disk."""
-        found: list[DeadLetter] = []
         async with self._writing:
-            for file in self.files.values():
-                try:
-                    found += await self._in_thread(file.store.dead_letters)
-                except StoreReplacedError as error:
-                    self.problem = str(error)
-                    file.was_replaced = True
+            return await self._dead_letters()
+
+    async def letter_keys(self) -> set[str]:
+        """The keys of all dead letters that are kept, be they on disk yet or not."""
+        async with self._writing:
+            found = await self._dead_letters()
+            # Under the lock no transaction is under way: what is not on disk is all here.
+            found += [letter for file in self.files.values() for letter in file.unwritten_letters]
+        return {letter.event.key for letter in found}
+
+    def has_unwritten_letters(self, shard_id: int) -> bool:
+        file = self.files.get(shard_id)
+        return file is not None and bool(file.unwritten_letters)
+
+    async def _dead_letters(self) -> list[DeadLetter]:
+        found: list[DeadLetter] = []
+        for file in self.files.values():
+            try:
+                found += await self._in_thread(file.store.dead_letters)
+            except StoreReplacedError as error:
+                self.problem = str(error)
+                file.was_replaced = True
         return found
 
     async def delete(self, shard_id: int) -> None:

@@ -12,17 +12,17 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 
 from shardpod.delivery import LaneQueue
-from shardpod.protocol import Session, ShardState
+from shardpod.protocol import Event, Session, ShardState
 from shardpod.spool import StoredSession
 
 from .asking import Ask, ask_instance
+from .dead_letters import DeadLetterOffice
 from .messages import (
     Backlog,
     Busy,
     Confirm,
     Failed,
     FetchBacklog,
-    LetterSent,
     Neighbour,
     Nothing,
     Release,
@@ -46,6 +46,8 @@ _POLL = 0.002
 """Seconds between two looks whether a session is resumed: it takes milliseconds, once a transfer."""
 TAKEOVER_AFTER = 30.0
 """Seconds without a word of the giver after which what arrived here is delivered, and its backlog when it comes."""
+SAVE_AGAIN = 1.0
+"""Seconds before a backlog that the disk did not take is written again."""
 RETRY = 0.2
 """Seconds before a peer that is busy, or cannot be reached, is asked again."""
 
@@ -53,14 +55,14 @@ logger = structlog.get_logger("transfer")
 
 
 class _TakenBackError(Exception):
-    """The giver has resumed the session itself, or is about to."""
+    """The giver has resumed the session itself, or is about to, or it has given it to another."""
 
 
 class Taking:
     """The taker's side, for all shards of a worker; implements the runners' `Predecessors`.
 
     `neighbours` are those that may hold our shards, by the operator's word; `checkpoints` are its own, which are
-    resumed when none of them has the shard after all.
+    resumed when none of them has the shard after all. `dropped`: a session that was got is another's again.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class Taking:
         shards: Mapping[int, Shard],
         queue: LaneQueue,
         spooler: Spooler | None,
+        letters: DeadLetterOffice,
         *,
         instance: str,
         identity: str,
         ask: Ask,
         notify: Callable[[], None],
+        dropped: Callable[[], None],
     ) -> None:
         self.transfers = 0
         self._neighbours: tuple[Neighbour, ...] = ()
@@ -83,6 +87,8 @@ class Taking:
         self._identity = identity
         self._ask = ask
         self._notify = notify
+        self._letters = letters
+        self._dropped = dropped
         self._checkpoints: dict[int, StoredSession] = {}
         self._changed = asyncio.Event()
         self._places = asyncio.Semaphore(AT_ONCE)
@@ -177,31 +183,47 @@ class Taking:
         return task is not None and not task.done()
 
     async def _finish(self, shard: Shard, neighbour: Neighbour, begun_at: tuple[str | None, int] | None) -> None:
+        backlog: list[Event] = []
         try:
             await self._settle_session(shard, neighbour)
             self._leave(shard.shard_id)
             if begun_at is not None and begun_at[0] is not None:
                 shard.outstanding.begin(begun_at[0], begun_at[1])
-            rest = await self._fetch_backlog(shard, neighbour, 0, patience=TAKEOVER_AFTER)
+            rest = await self._fetch_backlog(shard, neighbour, 0, backlog, patience=TAKEOVER_AFTER)
+            shard.unsaved = True
+            shard.incomplete = rest is not None
+            shard.deliver_arrived()
+            self._notify()
+            self.transfers += 1
+            if rest is not None:
+                rest = await self._fetch_late(shard, neighbour, rest, backlog)
+            await self._save(shard, neighbour, backlog)
+            if rest is None:
+                await self._confirm(shard, neighbour)
         except _TakenBackError:
-            logger.warning("the peer has taken its shard back, asking again", shard=shard.shard_id)
-            shard.drop_taken(self._loop.time())
-            return
+            self._drop(shard)
         finally:
             self._leave(shard.shard_id)
-        shard.unsaved = True
-        shard.deliver_arrived()
-        self._notify()
-        self.transfers += 1
-        if rest is not None:
-            logger.error("a backlog is delivered late, out of order", shard=shard.shard_id, of=neighbour.instance)
-            try:
-                rest = await self._fetch_backlog(shard, neighbour, rest, patience=math.inf)
-            except _TakenBackError:
-                logger.warning("the peer has taken its shard back, and delivers the rest", shard=shard.shard_id)
-        await self._save(shard, neighbour)
-        if rest is None:
-            await self._confirm(shard, neighbour)
+
+    def _drop(self, shard: Shard) -> None:
+        """Let go of a session that is another's by the giver's word, and ask anew.
+
+        What of it is in the queue is delivered all the same: the other gets it as well, if Discord still has it.
+        """
+        if shard.holding not in (Holding.TAKING, Holding.HELD):
+            return  # it has been given on, and its next holder is told the same
+        logger.warning("the peer has not left its shard to this pod, asking again", shard=shard.shard_id)
+        shard.drop_taken(self._loop.time())
+        self._loop.call_soon(self._dropped)  # by then this shard's task, which is about to end, has ended
+
+    async def _fetch_late(self, shard: Shard, neighbour: Neighbour, start: int, backlog: list[Event]) -> int | None:
+        """What comes now stands behind younger events; None if it has all come, else the giver has gone."""
+        logger.error("a backlog is delivered late, out of order", shard=shard.shard_id, of=neighbour.instance)
+        came = len(backlog)
+        rest = await self._fetch_backlog(shard, neighbour, start, backlog, patience=math.inf)
+        shard.late = backlog[came:]
+        shard.incomplete = False
+        return rest
 
     async def _settle_session(self, shard: Shard, neighbour: Neighbour) -> None:
         """Say that the session is here once it is; raises _TakenBackError if the giver has it again, or soon will."""
@@ -219,8 +241,10 @@ class Taking:
                 return
             await self._pause()
 
-    async def _fetch_backlog(self, shard: Shard, neighbour: Neighbour, start: int, *, patience: float) -> int | None:
-        """Put what the giver had not delivered into the queue, in order. Raises _TakenBackError.
+    async def _fetch_backlog(
+        self, shard: Shard, neighbour: Neighbour, start: int, backlog: list[Event], *, patience: float
+    ) -> int | None:
+        """Put what the giver had not delivered into the queue, in order, and into `backlog`. Raises _TakenBackError.
 
         Returns None when all has come, or where to go on if the giver cannot be reached for `patience` seconds.
         """
@@ -233,6 +257,8 @@ class Taking:
                 return None
             if isinstance(answer, Backlog):
                 self._take_in(answer)
+                backlog += answer.events
+                await self._letters.keep(answer.letters)
                 heard_at = self._loop.time()
                 if answer.next is None:
                     return None
@@ -255,18 +281,11 @@ class Taking:
             event.in_flight = event.dropped = False
             self._queue.put_whatever_the_bound(event)
         self._notify()
-        for letter in part.letters:
-            self._keep(letter, now)
 
-    def _keep(self, letter: LetterSent, now: float) -> None:
-        letter.event.received_at = now
-        if self._spooler is not None:
-            self._spooler.bury(letter.event, letter.problem, letter.attempts)
-
-    async def _save(self, shard: Shard, neighbour: Neighbour) -> None:
+    async def _save(self, shard: Shard, neighbour: Neighbour, backlog: list[Event]) -> None:
         """First what was fetched, then the session: whoever finds that on disk after a crash needs no giver."""
-        if self._spooler is not None and not await self._spooler.flush([shard.outstanding], everything=True):
-            logger.warning("the backlog of a shard is in memory alone", shard=shard.shard_id)
+        if self._spooler is not None:
+            await self._save_backlog(shard, neighbour, backlog, self._spooler)
         shard.unsaved = False
         if self._spooler is not None:
             await self._spooler.flush([shard.outstanding], everything=True)
@@ -275,14 +294,40 @@ class Taking:
         )
         shard.runner.waiting_for = None
 
+    async def _save_backlog(self, shard: Shard, neighbour: Neighbour, backlog: list[Event], spooler: Spooler) -> None:
+        """Return when all of it is on disk or delivered, or the giver with its copy has gone."""
+        complained = False
+        while not await spooler.flush([shard.outstanding], everything=True) and self._still_there(neighbour):
+            backlog = [event for event in backlog if self._queue.is_waiting(event)]
+            if not backlog and not spooler.has_unwritten_letters(shard.shard_id):
+                return
+            if not complained:
+                logger.warning("the backlog of a shard is in memory alone, the giver keeps it", shard=shard.shard_id)
+            complained = True
+            # To the giver a successor that says nothing is a lost one.
+            if isinstance(await self._call(neighbour, Resumed(shard.shard_id, self._instance)), TakenBack):
+                raise _TakenBackError
+            await asyncio.sleep(SAVE_AGAIN)
+
     async def _confirm(self, shard: Shard, neighbour: Neighbour) -> None:
-        """All of it is safe here: what is not on disk has been delivered. Until it hears so, the giver keeps it."""
+        """All of it is safe here: what is not on disk has been delivered. Until it hears so, the giver keeps it.
+
+        Raises _TakenBackError.
+        """
         self._confirmed.add((shard.shard_id, neighbour.instance))
         while self._still_there(neighbour):
             answer = await self._call(neighbour, Confirm(shard.shard_id, self._instance))
-            if isinstance(answer, Yours | Nothing | TakenBack):
+            if isinstance(answer, TakenBack):
+                raise _TakenBackError
+            if isinstance(answer, Yours | Nothing):
                 return
             await self._pause()
+
+    async def _confirm_late(self, shard: Shard, neighbour: Neighbour) -> None:
+        try:
+            await self._confirm(shard, neighbour)
+        except _TakenBackError:
+            self._drop(shard)
 
     def _confirm_again(self) -> None:
         """A shard that began by its own session may have been taken over before a crash, and not confirmed."""
@@ -297,7 +342,7 @@ class Taking:
                 or (shard.shard_id, neighbour.instance) in self._confirmed
             ):
                 continue
-            self._finishing[shard.shard_id] = self._loop.create_task(self._confirm(shard, neighbour))
+            self._finishing[shard.shard_id] = self._loop.create_task(self._confirm_late(shard, neighbour))
         if self._neighbours:
             self._checking = self._loop.call_later(CONFIRM_AGAIN_AFTER, self._confirm_again)
 

@@ -125,19 +125,21 @@ class Worker:
         self._rejoining = Rejoining(self._shards, settings.session.token, on_change=on_change)
         self._announcing = Announcing(self._shards, deliver=self._deliver_own, now=self._loop.time)
         neighbours = neighbours or Neighbours()
+        self._letters = DeadLetterOffice(self._spooler, self._shards, self._queue, self._delivery.notify)
         self._taking = Taking(
             self._shards,
             self._queue,
             self._spooler,
+            self._letters,
             instance=neighbours.instance,
             identity=settings.identity,
             ask=ask_peer,
             notify=self._delivery.notify,
+            dropped=self._take_no_more,
         )
         self._at_begin = neighbours
         self.set_neighbours(neighbours, begin=True)
-        self._letters = DeadLetterOffice(self._spooler, self._queue, self._delivery.notify)
-        self._inheriting = Inheriting(self._letters, settings.shard_ids, ask=ask_peer, save=self._save)
+        self._inheriting = Inheriting(self._letters, ask=ask_peer, save=self._save)
         self._sources = Sources(
             settings.session,
             settings.shard_count,
@@ -211,14 +213,14 @@ class Worker:
         # Only while two sets live: without a reshard an event pays nothing for leases.
         self._delivery.before_sending = None if neighbours.orders is None else self._handing.expire_if_due
         self._rejoining.follow(neighbours.orders, rejoin=neighbours.rejoin_voice)
+        self._letters.orders = neighbours.orders
         if not begin:
             self._inheriting.follow(neighbours.orders, neighbours.counterparts, inherits=neighbours.inherits)
             self._announcing.follow(neighbours.orders, announce=neighbours.announce)
         self._giving.may_release = neighbours.may_release
         self._taking.set_neighbours(neighbours.takes_from, neighbours.checkpoints)
         self._cut_off = neighbours.cut_off
-        if neighbours.may_release:
-            self._take_no_more()
+        self._take_no_more()
         if not neighbours.cut_off:
             self._take_up_again()
 
@@ -244,7 +246,7 @@ class Worker:
 
     def _take_no_more(self) -> None:
         """Whoever has a successor himself takes nothing: that one asks where the shards are."""
-        for shard in self._shards.values():
+        for shard in self._shards.values() if self._giving.may_release else ():
             if shard.holding is Holding.TAKING and not self._taking.is_finishing(shard.shard_id):
                 shard.runner.release()
                 shard.holding = Holding.GONE

@@ -13,18 +13,26 @@ GUILDS = st.sampled_from(["1", "2", "3"])
 
 
 class HeldAndStopped(RuleBasedStateMachine):
-    """`arrived`: what is outstanding, in order of arrival. `lanes`: what is in them, in their order."""
+    """`arrived`: what is outstanding, in order of arrival. `lanes`: what is in them, in their order.
 
-    @initialize(ordering=st.sampled_from(["guild", "shard", "none"]), max_events=st.sampled_from([4, 1000]))
-    def begin(self, ordering, max_events):
-        self.ordering, self.max_events = ordering, max_events
+    `beside`: what is in any lane, in the order in which it gives way while something is held.
+    """
+
+    @initialize(
+        ordering=st.sampled_from(["guild", "shard", "none"]),
+        max_events=st.sampled_from([4, 6, 1000]),
+        overflow=st.sampled_from(["dropOldest", "dropNewest", "pause"]),
+    )
+    def begin(self, ordering, max_events, overflow):
+        self.ordering, self.max_events, self.overflow = ordering, max_events, overflow
+        self.beside = []
         self.arrived, self.held, self.in_flight = [], [], []
         self.lanes, self.stopped, self.frozen, self.disowned = {}, set(), set(), set()
         self.batches = []
         self.settled = {}
         self.delivered = []
         self.last_seq = 0
-        self.queue = LaneQueue(ordering=ordering, max_events=max_events, overflow="dropNewest", settled=self.on_settled)
+        self.queue = LaneQueue(ordering=ordering, max_events=max_events, overflow=overflow, settled=self.on_settled)
 
     def on_settled(self, event, reason):
         assert event.seq not in self.settled, "settled twice"
@@ -42,10 +50,13 @@ class HeldAndStopped(RuleBasedStateMachine):
 
     def enter_lane(self, event):
         self.lanes.setdefault(self.lane_of(event), []).append(event)
+        self.beside.append(event)
 
     def leave(self, events):
         for event in events:
             self.arrived.remove(event)
+            if event in self.beside:
+                self.beside.remove(event)
             lane = self.lanes.get(self.lane_of(event), [])
             if event in lane:
                 lane.remove(event)
@@ -59,29 +70,45 @@ class HeldAndStopped(RuleBasedStateMachine):
         lane = self.lanes[name]
         return name not in self.stopped and lane[0] not in self.in_flight and lane[0].shard_id not in self.frozen
 
+    @property
+    def is_full(self):
+        return len(self.arrived) >= self.max_events and self.overflow != "pause"
+
+    def gives_way(self):
+        """What is dropped for a new event, if not that one itself."""
+        if self.overflow != "dropOldest":
+            return None
+        waiting = self.beside if self.held else sorted(self.beside, key=lambda event: event.seq)
+        return next((one for one in waiting if one not in self.in_flight and one.shard_id not in self.frozen), None)
+
     # What the queue is told.
 
     @rule(guild=GUILDS, shard=SHARDS)
     def put(self, guild, shard):
         event = self.next_event(guild, shard)
-        full = len(self.arrived) >= self.max_events
+        dropped = (self.gives_way() or event) if self.is_full else None
         self.queue.put(event)
-        if full:
-            assert self.settled[event.seq] == "queue_full"
+        if dropped is not None:
+            assert self.settled[dropped.seq] == "queue_full"
+        if dropped is event:
             return
+        if dropped is not None:
+            self.leave([dropped])
         self.arrived.append(event)
         self.enter_lane(event)
 
     @rule(guild=GUILDS, shard=SHARDS)
     def hold(self, guild, shard):
         event = self.next_event(guild, shard)
-        full = len(self.arrived) >= self.max_events
+        full = self.is_full or len(self.held) >= self.max_events // 2
         self.queue.skip(event)
         self.queue.hold(event)
         assert event.held is not full
         if full:
             assert self.settled[event.seq] == "queue_full"
             return
+        if not self.held:
+            self.beside.sort(key=lambda event: event.seq)
         self.arrived.append(event)
         self.held.append(event)
 

@@ -100,6 +100,9 @@ class AgainstLists(RuleBasedStateMachine):
         def drop_while_too_much(reason, unwanted):
             for old in [old for old, in_flight in self.waiting if not in_flight and old.shard_id not in self.frozen]:
                 if not self.fits(event) and unwanted(old):
+                    lane = self.lane_of(old)
+                    if old is next(one for one, _ in self.waiting if self.lane_of(one) == lane):
+                        self.attempts.pop(lane, None)  # they were those of this event
                     self.leave([old])
                     dropped.append((old.seq, reason))
 

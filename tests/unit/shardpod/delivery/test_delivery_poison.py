@@ -211,3 +211,47 @@ async def test_part_of_a_batch_taken_by_a_bot_that_was_down_brings_it_back(rig, 
     await rig.drained(within=10)
 
     assert rig.sink.delivered == [1, 2, 3]
+
+
+# What was held against an event goes with it.
+
+
+async def nearly_poison(rig, make_event):
+    """Event 1 was refused twice of three times, and rests; behind it in its lane is event 2."""
+    rig = rig(lambda events: refusal() if events[0].guild_id == "bad" else 0.01, max_attempts=3, max_events=3)
+    rig.put(make_event(1, guild="bad"), make_event(2, guild="bad"))
+    await tried(rig, 2)
+    await asyncio.sleep(0.05)
+    return rig
+
+
+async def tried(rig, times):
+    while rig.tries[1] < times:  # noqa: ASYNC110 -- on a virtual clock, and the sink knows no events
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("leaves", ["dropped", "discarded", "discarded under way"])
+async def test_the_event_behind_one_that_was_refused_and_left_has_all_its_attempts(rig, make_event, leaves):
+    rig = await nearly_poison(rig, make_event)
+    match leaves:
+        case "dropped":
+            rig.put(make_event(3, guild="bad"), make_event(4, guild="bad"))
+            assert rig.settled == [(1, "queue_full")]
+        case "discarded":
+            rig.queue.discard(lambda event: event.seq == 1)
+        case "discarded under way":
+            await tried(rig, 3)
+            rig.queue.discard(lambda event: event.seq == 1)
+    await asyncio.sleep(300)
+
+    assert rig.tries[2] == 3
+    assert [attempt for _, seqs, attempt in rig.sink.calls if seqs == [2]] == [1, 2, 3]
+    assert rig.buried[0] == (2, "the bot answered 422", 3)
+
+
+async def test_the_attempts_of_an_event_outlast_the_loss_of_one_that_stands_behind_it(rig, make_event):
+    rig = await nearly_poison(rig, make_event)
+    rig.queue.discard(lambda event: event.seq == 2)
+    await rig.drained()
+
+    assert rig.buried == [(1, "the bot answered 422", 3)]

@@ -12,7 +12,7 @@ from shardpod.pod.http_endpoints import HttpEndpoints
 from shardpod.pod.peers import Peers
 from shardpod.pod.workers import Workers
 from shardpod.worker import Granted, Wait
-from shardpod.worker.messages import Busy, Neighbours, Nothing, Release, Released, TransferAnswer, encode
+from shardpod.worker.messages import Busy, Failed, Neighbours, Nothing, Release, Released, TransferAnswer, encode
 
 SECRET = "the-control-secret"
 LETTERS = "/v1/dead-letters"
@@ -131,7 +131,9 @@ async def test_of_a_shard_that_is_not_the_pods_it_has_nothing(api, transfer, sha
 async def test_while_a_worker_is_being_started_a_successor_is_told_to_ask_again(api, transfer):
     await api.holding("slow")
 
-    assert await transfer(Release(3, "them")) == Busy("the worker that holds this shard is being started")
+    assert await transfer(Release(3, "them")) == Failed(
+        "its worker does not run: the worker that holds this shard is being started"
+    )
 
 
 @pytest.mark.parametrize(

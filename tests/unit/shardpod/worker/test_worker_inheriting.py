@@ -21,21 +21,26 @@ def orders(epoch, handed=(), handover=None):
 
 
 class Office:
+    """Keeps every letter but those of `refused`."""
+
     def __init__(self):
-        self.taken = []
+        self.taken, self.refused, self.held = [], set(), (0, 1)
 
     async def take_over(self, letters, shard_count):
-        self.taken += [(letter.event.key, shard_count) for letter in letters]
+        kept = [letter.event.key for letter in letters if letter.event.key not in self.refused]
+        self.taken += [(key, shard_count) for key in kept]
+        return tuple(kept)
 
 
 class Rig:
     def __init__(self):
         self.office, self.asked, self.saved = Office(), [], True
-        self.inheriting = Inheriting(self.office, (0, 1), ask=self.ask, save=self.save)
+        self.letters = (LETTER,)
+        self.inheriting = Inheriting(self.office, ask=self.ask, save=self.save)
 
     async def ask(self, request):
         self.asked.append(request.request)
-        return Letters((LETTER,)) if isinstance(request.request, FetchLetters) else Settled(1)
+        return Letters(self.letters) if isinstance(request.request, FetchLetters) else Settled(1)
 
     async def save(self):
         return self.saved
@@ -90,3 +95,28 @@ async def test_what_dies_late_is_fetched_when_the_operator_has_heard_of_it(rig):
     await rig.told(orders(2, ALL))
     await asyncio.sleep(10 * AGAIN)
     assert len(rig.asked) == 6
+
+
+async def test_a_shard_that_is_another_pods_by_now_is_not_asked_for(rig):
+    rig.office.held = (1,)
+    await rig.told(orders(2, ALL))
+
+    assert rig.asked[0] == FetchLetters(6, (1,))
+
+
+async def test_a_worker_that_holds_no_shard_any_more_asks_for_nothing(rig):
+    rig.office.held = ()
+    await rig.told(orders(2, ALL))
+
+    assert rig.asked == []
+
+
+async def test_only_what_is_kept_here_is_forgotten_there(rig):
+    rig.letters = (LETTER, LetterSent(Event("T", 8, "1", 0, "s", 0.0, b"{}"), "refused", 10, 0.0))
+    rig.office.refused = {"s:7"}
+    await rig.told(orders(2, ALL))
+    assert rig.asked[1:] == [ForgetLetters(("s:8",))]
+    rig.office.refused = {"s:7", "s:8"}
+    await rig.told(orders(2, ALL), inherits=True)
+
+    assert len(rig.asked) == 3, "nothing was kept, so nothing is forgotten"

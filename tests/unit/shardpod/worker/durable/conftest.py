@@ -296,7 +296,10 @@ class Pod:
 
 
 class Pods:
-    """All instances, and the network between them: `lost(request)` says which requests get no answer."""
+    """All instances, and the network between them: `lost(request)` says which requests get no answer.
+
+    `stands_in(request)`: what a pod says while its worker does not run, if it does.
+    """
 
     def __init__(self, directory, disk):
         self.directory = directory
@@ -307,6 +310,7 @@ class Pods:
         self.log = []  # (from, kind of request, kind of answer)
         self.lost = lambda request: False
         self.answer_lost = lambda request: False
+        self.stands_in = lambda request: None
         self.latency = 0.002
 
     def make(self, name, *, on_disk=True):
@@ -317,6 +321,8 @@ class Pods:
         request = decode(encode(ask.request))
         await asyncio.sleep(self.latency)
         peer = self.all.get(ask.address)
+        if peer is not None and peer.worker is None and (said := self.stands_in(request)) is not None:
+            return said
         if peer is None or peer.worker is None or self.lost(request):
             raise LinkClosedError("nobody there")
         answering = asyncio.ensure_future(peer.worker.transfer(request))

@@ -6,8 +6,9 @@ import pytest
 
 from shardpod.delivery import SinkError
 from shardpod.protocol import ShardState
-from shardpod.worker.messages import Confirm, FetchBacklog, Release, Resumed
+from shardpod.worker.messages import Confirm, Failed, FetchBacklog, Release, Resumed
 from shardpod.worker.shard import Holding
+from shardpod.worker.taking import TAKEOVER_AFTER
 
 pytestmark = pytest.mark.looptime(noop_cycles=2)
 
@@ -107,15 +108,16 @@ async def test_a_slow_disk_at_the_giver_delays_the_session_and_nothing_else(pods
     await all_is_delivered(pods, a, b)
 
 
-async def test_full_disks_on_both_sides_do_not_stop_a_transfer(pods, disk):
+async def test_full_disks_on_both_sides_stop_no_session_and_the_giver_keeps_its_copy(pods, disk):
     a = await with_a_backlog(pods)
     disk.fill()
     b = await pods.make("b").start(takes_from=["a"])
     await pods.discord.flow(5)
 
-    assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
+    assert (a.holding, b.holding) == (Holding.GIVEN, Holding.HELD)
     disk.error = None
     await all_is_delivered(pods, a, b)
+    assert a.holding is Holding.GONE
 
 
 async def test_the_takers_socket_breaks_while_it_waits_for_the_answer(pods):
@@ -182,3 +184,18 @@ async def test_shards_being_taken_are_nothing_to_a_peer_that_speaks_of_an_earlie
     for request in (Resumed(3, "c"), FetchBacklog(3, "c", 0), Confirm(3, "c")):
         assert type(await b.worker.transfer(request)).__name__ == "Nothing"
     assert b.holding is Holding.TAKING
+
+
+async def test_a_giver_whose_worker_does_not_run_is_waited_for_no_longer_than_one_that_is_not_there(pods):
+    """Its pod answers in its place, and what arrives here meanwhile is in no bound."""
+    a = await with_a_backlog(pods)
+    pods.lost = lambda request: isinstance(request, FetchBacklog)
+    b = await pods.make("b").start(takes_from=["a"])
+    await asyncio.sleep(1)
+    pods.stands_in = lambda request: Failed("its worker does not run")
+    await a.crash()
+    await pods.discord.flow(TAKEOVER_AFTER - 5)
+    assert b.holding is Holding.TAKING
+    await pods.discord.flow(10)
+
+    assert b.holding is Holding.HELD
