@@ -50,7 +50,7 @@ bench: .venv/ready ## Measure all of docs/benchmarks.md and write it (twenty min
 
 .PHONY: soak
 soak: .venv/ready ## Simulate 10,000 reshards, every fault in every step (it takes long)
-	@RESHARDS_EACH=40 $(BIN)/pytest tests/simulated -s
+	@RESHARDS_EACH=30 $(BIN)/pytest tests/simulated -s
 
 .PHONY: lossless
 lossless: .venv/ready ## Do every fault under load, and write docs/lossless.md (9 minutes)

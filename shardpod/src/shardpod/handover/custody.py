@@ -141,6 +141,8 @@ class Custody:
         """Compare with what all givers saw."""
         if (taker := self.taker) is not None and taker.order.number == number:
             taker.rehearse(theirs, asked_at, now)
+            if (why := self._why_interrupted(now)) is not None:
+                taker.not_yet(why)
 
     def activate(
         self, number: int, theirs: list[Seen], fenced_at: float, now: float, *, last_fence_at: float | None = None
@@ -155,8 +157,11 @@ class Custody:
         order = self._orders.handover
         if order is None or order.number != number:
             return None
-        # A worker without a part in it has no session that may see guilds of the range: it has nothing to tell.
-        return [] if self._part is None else self._part.tail(now, wanted, go=go)
+        if self._part is None:
+            return []  # it has no session that may see guilds of the range
+        if not go and self._why_interrupted(now) is not None:
+            return None  # a fence of now would be undone
+        return self._part.tail(now, wanted, go=go)
 
     def fence_age(self, now: float) -> float:
         """Seconds since this worker fenced the range, 0 if it has not."""
@@ -245,9 +250,12 @@ class Custody:
 
     def _why_incomplete(self, now: float) -> str | None:
         """Why what is remembered of the range is not all that the other set's sessions received lately."""
-        history = self._orders.windows.history
-        if self.watching_for(now) < history:
+        if self.watching_for(now) < self._orders.windows.history:
             return "a worker was started again just before"
+        return self._why_interrupted(now)
+
+    def _why_interrupted(self, now: float) -> str | None:
+        history = self._orders.windows.history
         if any(now - at < history for shard_id, at in self._interrupted_at.items() if shard_id in self.concerned):
             return "a session was lost or interrupted just before"
         return None

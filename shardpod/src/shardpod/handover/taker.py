@@ -121,6 +121,11 @@ class Taker(Part):
             if unmatched.theirs:
                 self._missed_at = asked_at
 
+    def not_yet(self, why: str) -> None:
+        """Whatever the comparison says, too little is remembered for a fence of now."""
+        if self.state is TakerState.REHEARSED:
+            self.state, self.reason = TakerState.REHEARSING, why
+
     def stood_still(self, now: float) -> None:
         """What is read now came earlier: nothing can be aligned by such times, and what is expected is late."""
         if self.state is TakerState.WAITING:

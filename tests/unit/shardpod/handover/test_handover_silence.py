@@ -217,6 +217,24 @@ def test_a_replay_of_a_time_that_the_giver_tells_of_is_delivered(taker, live, si
 # Before the fence.
 
 
+@pytest.mark.parametrize(("at", "compared"), [(99.0, False), (66.0, True)])
+def test_what_a_giver_remembers_is_not_compared_while_an_interruption_is_in_it(active, order, at, compared):
+    """So that the gate stays closed: fenced, the range would only go back."""
+    side = active(handover=order())
+    side.receive(1, key=0, at=at, since=at - 13.0)
+
+    assert (side.all_of(1, FENCED_AT, go=False) is not None) is compared
+
+
+@pytest.mark.parametrize(("at", "state"), [(99.0, "rehearsing"), (66.0, "rehearsed")])
+def test_a_taker_is_not_ready_while_an_interruption_is_in_what_it_remembers(taker, told, at, state):
+    side = taker()
+    side.receive(1, key=0, at=at, since=at - 13.0)
+    side.custody.rehearse(1, told((1, at - 1.0)), FENCED_AT, FENCED_AT)
+
+    assert side.state == state
+
+
 @pytest.mark.parametrize(("since", "state"), [(86.0, "lost"), (88.0, "live"), (98.5, "live")])
 def test_a_taker_interrupted_for_long_just_before_the_fence_never_goes_live(taker, live, told, since, state):
     side = taker()
