@@ -13,7 +13,7 @@ from .effects import Wanted
 from .fingerprint import fingerprint
 from .history import History, Seen
 from .orders import HandoverOrder
-from .part import STARTED_AGAIN, Backlog, Part
+from .part import SILENT, STARTED_AGAIN, Backlog, Part
 from .verdict import Verdict
 from .windows import Windows
 
@@ -54,7 +54,7 @@ class Giver(Part):
         self.state = GiverState.LOST if lost else GiverState.OPEN
         self._taken: list[Event] = []
         self._tail: list[Seen] = []
-        self._told_at = 0.0
+        self._told_at = self._asked_at = 0.0
         self._fenced_at: float | None = None
         self._heard_at = float("-inf")
         self._sign_wanted_since: float | None = None
@@ -69,13 +69,15 @@ class Giver(Part):
     def reason(self) -> str | None:
         match self.state:
             case GiverState.FENCING if self._fenced_at is None:
-                return "one of its sessions is silent"
+                return SILENT
             case GiverState.FENCING:
                 return f"{len(self._taken)} events of the range are on their way to the bot"
             case GiverState.UNDONE:
                 return self._why_undone
             case GiverState.LOST:
                 return STARTED_AGAIN
+            case GiverState.OPEN if not self._all_heard:
+                return SILENT
             case _:
                 return None
 
@@ -118,13 +120,15 @@ class Giver(Part):
         """Fence, as soon as every session lives."""
         self.order = order
         if self.state is GiverState.OPEN:
-            self.state, self._told_at = GiverState.FENCING, now
+            self.state = GiverState.FENCING
+            self._told_at = self._asked_at = now
             self._fence_if_alive(now)
 
     def tick(self, now: float, *, connected: bool, heard_at: float) -> None:
         """See whether every session lives, and the bot has all that was taken; else, after a while, undo the fence."""
         del connected
         self._heard_at = heard_at
+        self._listen(now, heard_at)
         if self.state is GiverState.FENCING:
             self._go_on_fencing(now)
         self._sign_wanted_since = self._silent_since(now)
@@ -132,7 +136,7 @@ class Giver(Part):
     def _go_on_fencing(self, now: float) -> None:
         if self._fenced_at is None and not self._fence_if_alive(now):
             if now - self._told_at > max(self._windows.fence_timeout, SIGN_PATIENCE):
-                self._undo("one of its sessions is silent, and may be dead")
+                self._undo(f"{SILENT}, and may be dead")
             return
         assert self._fenced_at is not None, "it has just been made, or was before"
         self._taken = [event for event in self._taken if self._backlog.is_waiting(event)]
@@ -142,8 +146,13 @@ class Giver(Part):
             self._undo(self._why_undone)
 
     def _fence_if_alive(self, now: float) -> bool:
-        """Take nothing of the range from this moment on; false while a session is silent."""
+        """Take nothing of the range from this moment on; false while a session is silent.
+
+        All are asked at once: each by itself is heard of every second, but never all of many within the same.
+        """
         if self._heard_at < self._alive_since(now):
+            if self._asked_at < self._alive_since(now):
+                self._asked_at = now
             return False
         self._tail = self._history.tail(now, self._covers)
         self._taken = self._backlog.waiting(self._wanted)
@@ -156,7 +165,7 @@ class Giver(Part):
             case GiverState.OPEN:
                 since = self._listening_since(now)
             case GiverState.FENCING if self._fenced_at is None:
-                since = self._alive_since(now)
+                since = self._asked_at
             case _:
                 return None
         return since if self._heard_at < since else None
@@ -167,7 +176,7 @@ class Giver(Part):
 
     def tail(self, now: float, wanted: Callable[[int], bool], *, go: bool) -> list[Seen] | None:
         """What was received for the range lately, up to the fence if there is one; None if that cannot be said."""
-        if self.state is not (GiverState.FENCED if go else GiverState.OPEN):
+        if self.state is not (GiverState.FENCED if go else GiverState.OPEN) or not (go or self._all_heard):
             return None
         seen = self._tail if go else self._history.tail(now, self._covers)
         return [one for one in seen if wanted(one.key)]

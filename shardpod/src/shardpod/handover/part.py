@@ -11,6 +11,7 @@ from .orders import HandoverOrder
 from .windows import Windows
 
 STARTED_AGAIN = "a worker was started again in the middle"
+SILENT = "one of its sessions is silent"
 
 SIGN_EVERY = 1.0
 """Seconds between two signs that a session is asked for, at least: Discord takes 120 messages a minute from each."""
@@ -48,11 +49,21 @@ class Part:
         self._covers = covers
         self._wanted = wanted
         self._held: list[Event] = []
+        self._began_at: float | None = None
+        self._all_heard = False
 
     @property
     def sign_wanted_since(self) -> float | None:
         """Since when each session concerned has to have been heard of, before this goes on; None: it need not."""
         return None
+
+    def _listen(self, now: float, heard_at: float) -> None:
+        """Note whether every session concerned was heard of since this began, or just before.
+
+        Until then what comes may have been held up for longer than anything is compared by.
+        """
+        self._began_at = now if self._began_at is None else self._began_at
+        self._all_heard = self._all_heard or heard_at >= self._listening_since(self._began_at)
 
     def _listening_since(self, now: float) -> float:
         """While two sets compare, no session concerned is silent for longer than since then without being asked.

@@ -14,7 +14,7 @@ from .fingerprint import fingerprint
 from .history import History, Seen
 from .matching import Matching, Unmatched, rehearse
 from .orders import HandoverOrder
-from .part import SIGN_EVERY, STARTED_AGAIN, Backlog, Part
+from .part import SIGN_EVERY, SILENT, STARTED_AGAIN, Backlog, Part
 from .verdict import Verdict
 from .windows import Windows
 
@@ -115,6 +115,8 @@ class Taker(Part):
         self._rehearsed_at = now
         if unmatched is None:
             self.state, self.reason, self._same_at = TakerState.REHEARSED, None, asked_at
+            if not self._all_heard:
+                self.not_yet(SILENT)
         else:
             self.state = TakerState.REHEARSING
             self.reason = _difference(unmatched)
@@ -215,6 +217,7 @@ class Taker(Part):
             self._frozen_at = None
         if self._matching is not None:
             self._matching.tick(now, connected, heard_at)
+        self._listen(now, heard_at)
         self._sign_wanted_since = self._silent_since(heard_at, now)
         if self._matching is None:
             return
@@ -287,7 +290,7 @@ class Taker(Part):
         if not connected:
             return "one of its sessions is not connected"
         if self.sign_wanted_since is not None:
-            return "one of its sessions is silent"
+            return SILENT
         return (
             f"{len(self._kept)} kept events are on their way to the bot, {expected} events of the old session have "
             "still to come by the new one"

@@ -42,6 +42,7 @@ class Side:
         shards = range(self.count) if shard_ids is None else shard_ids
         self.custody = Custody(shards, orders, self.queue, now=now, resuming=resuming)
         self.carry_out()
+        self.tick(now)
 
     def receive(self, n, *, since=None, **what):
         """`since`: the event is replayed, and would have come at any time from then on."""
@@ -69,7 +70,7 @@ class Side:
     def follow(self, now, **changes):
         self.custody.follow(msgspec.structs.replace(self.custody.orders, **changes), now)
         self.carry_out()
-        if self.custody.handover_open:
+        if self.custody.orders.handover is not None:
             self.tick(now)
 
     def tick(self, now, *, connected=True, heard_at=None):

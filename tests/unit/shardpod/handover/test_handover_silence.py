@@ -60,7 +60,7 @@ def test_a_giver_whose_sessions_were_all_heard_of_a_moment_ago_fences_at_once(gi
 def test_one_with_a_silent_session_fences_when_that_has_given_a_sign(giver):
     side = giver(97.0)
     assert (side.state, side.reason) == ("fencing", "one of its sessions is silent")
-    assert side.custody.sign_wanted_since == FENCED_AT - WINDOWS.fence_timeout / 2
+    assert side.custody.sign_wanted_since == FENCED_AT
     assert side.receive(1, key=0, at=100.05, since=97.0) is Verdict.OURS
     assert side.deliver() == [1]
 
@@ -68,6 +68,32 @@ def test_one_with_a_silent_session_fences_when_that_has_given_a_sign(giver):
     assert side.state == "fenced"
     assert side.receive(2, key=0, at=100.15) is Verdict.HELD
     assert side.custody.fence_age(100.2) == pytest.approx(0.1)
+
+
+def test_many_quiet_sessions_are_asked_at_once_and_the_fence_waits_for_one_round_of_answers(giver):
+    """Each by itself would be heard of every second, and never all of them within the same."""
+    side = giver(98.9)
+    assert side.custody.sign_wanted_since == FENCED_AT
+
+    side.tick(100.5, heard_at=99.4)
+    assert side.state == "fencing"
+    assert side.custody.sign_wanted_since == FENCED_AT
+
+    side.tick(100.6, heard_at=100.1)
+    assert side.custody.fence_age(100.6) == 0.0
+    assert side.state == "fenced"
+
+
+def test_where_a_round_of_answers_takes_too_long_another_one_begins(giver):
+    side = giver(98.9)
+    side.tick(101.1, heard_at=99.9)
+    assert side.custody.sign_wanted_since == 101.1
+
+    side.tick(101.2, heard_at=100.1)
+    assert side.state == "fencing"
+
+    side.tick(101.3, heard_at=101.2)
+    assert side.state == "fenced"
 
 
 def test_one_whose_session_gives_no_sign_goes_on_as_before(giver):
@@ -215,6 +241,32 @@ def test_a_replay_of_a_time_that_the_giver_tells_of_is_delivered(taker, live, si
 
 
 # Before the fence.
+
+
+def test_nothing_is_compared_before_every_session_was_heard_of(active, order):
+    """What was held up until now would seem new, and a fence that was made by it would be undone."""
+    side = active(now=0.0)
+    side.custody.follow(msgspec.structs.replace(side.custody.orders, handover=order()), 50.0)
+    side.tick(50.0, heard_at=40.0)
+    assert side.all_of(1, 50.0, go=False) is None
+
+    side.tick(50.1, heard_at=50.05)
+    assert side.all_of(1, 50.1, go=False) == []
+
+    side.tick(53.0, heard_at=51.0)
+    assert side.all_of(1, 53.0, go=False) == []
+
+
+def test_a_taker_is_not_ready_before_every_session_was_heard_of(taker, order):
+    side = taker()
+    side.custody.follow(msgspec.structs.replace(side.custody.orders, handover=order(number=2)), 200.0)
+    side.tick(200.0, heard_at=150.0)
+    side.custody.rehearse(2, [], 200.0, 200.0)
+    assert (side.state, side.reason) == ("rehearsing", "one of its sessions is silent")
+
+    side.tick(200.1, heard_at=200.05)
+    side.custody.rehearse(2, [], 200.1, 200.1)
+    assert side.state == "rehearsed"
 
 
 @pytest.mark.parametrize(("at", "compared"), [(99.0, False), (66.0, True)])

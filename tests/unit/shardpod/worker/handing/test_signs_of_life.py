@@ -26,7 +26,7 @@ async def test_a_giver_asks_its_silent_session_while_it_is_compared_and_fences_w
     silent.heard_at = now()
     await asyncio.sleep(0.1)
     assert two.old.state == "fenced"
-    assert two.old.signs == [1]
+    assert two.old.signs == [1, 1]
 
 
 async def test_a_taker_asks_when_it_is_live_and_settles_when_all_have_answered(two, order):
