@@ -82,7 +82,7 @@ class Checker:
         if not injection.fault.endswith("is late") or not injection.at <= sent_at <= injection.at + LATE_AT_MOST:
             return False
         skew = self._world.windows.max_skew + 0.1
-        return any(window.began - skew <= injection.at <= window.ended for window in self._windows())
+        return any(window.began - skew <= injection.at <= window.ended for window in self.windows())
 
     def _has_no_beginning(self, what: tuple[int, str, str]) -> bool:
         """Whether a handover saw a chain of look-alikes all along its window (docs/resharding.md, Limits).
@@ -96,14 +96,14 @@ class Checker:
         chains = [(sent[begin], sent[end - 1]) for begin, end in pairwise(breaks) if end > begin]
         return any(
             max(first + windows.tail, window.began) <= min(last + windows.ring + windows.max_skew, window.ended)
-            for window in self._windows()
+            for window in self.windows()
             if window.covers(what[0] >> 22)
             for first, last in chains
         )
 
     def _may_be_doubled(self, taken: list[Taken], extra: int) -> bool:
         """Only what a taker delivered under a lease, and the giver when that was over; and both tell the content."""
-        given_back = [one for one in self._windows() if not one.committed]
+        given_back = [one for one in self.windows() if not one.committed]
         telling = [one for one in taken if one.content]
         by_takers = {one.key for one in telling if any(self._under_lease(one, window) for window in given_back)}
         by_givers = {one.key for one in telling if any(self._after_leases(one, window) for window in given_back)}
@@ -152,7 +152,7 @@ class Checker:
 
     # I1: one owner at a time.
 
-    def _windows(self) -> list[Window]:
+    def windows(self) -> list[Window]:
         found: dict[int, Window] = {}
         before = None
         for at, record in self._world.operators.memory.history:
@@ -192,7 +192,7 @@ class Checker:
         return reshard.pending.epoch if handed else active.epoch
 
     def _two_owners(self) -> list[str]:
-        windows = self._windows()
+        windows = self.windows()
         found = []
         first_live: dict[tuple[int, int], float] = {}
         events = self._world.discord.events
@@ -214,7 +214,7 @@ class Checker:
     def _beyond_the_lease(self) -> list[str]:
         """Until the commit a taker delivers under its pod's lease alone, and nothing is given back before the last."""
         leases, events = self._world.leases, self._world.discord.events
-        windows = self._windows()
+        windows = self.windows()
         found = [
             f"I3: handover {one.number} was given back at {one.ended:.3f}, and its last lease ended at {end:.3f}"
             for one in windows

@@ -39,13 +39,17 @@ AFTERWARDS = 3.0
 
 @dataclass
 class Outcome:
-    """What came of a run. `violations` are what must not be; `hit`: whether the fault found its step."""
+    """What came of a run. `violations` are what must not be; `hit`: whether the fault found its step.
+
+    `given_back`: how many handovers of a range were.
+    """
 
     seed: int
     fault: str
     step: str
     shards: tuple[int, int]
     hit: bool = False
+    given_back: int = 0
     ended: str = ""
     seconds: float = 0.0
     events: int = 0
@@ -162,6 +166,7 @@ async def _live(world: World, injection: Injection, outcome: Outcome) -> None:
     await asyncio.sleep(5.0 if injection.fault != "none" else 2.0)
     outcome.ended = "done" if memory.active.shard_count == world.after else "given up"
     outcome.events = len(world.discord.events) - 1
+    outcome.given_back = sum(not window.committed for window in checker.windows())
     outcome.violations += checker.violations(injection)
 
 
