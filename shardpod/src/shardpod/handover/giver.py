@@ -109,7 +109,12 @@ class Giver(Part):
         return now - self._windows.fence_timeout / 2
 
     def stood_still(self, now: float) -> None:
-        """Of no consequence once it has fenced; before, `cannot` follows if it is to."""
+        """Of no consequence once it has fenced; before it was told to, `cannot` follows when it is."""
+        self._interrupted("its worker stood still just before the fence")
+
+    def _interrupted(self, why: str) -> None:
+        if self.state is GiverState.FENCING and self._fenced_at is None:
+            self._undo(why)
 
     def cannot(self, why: str) -> None:
         """Never fence under this number: too little is remembered."""
@@ -182,7 +187,8 @@ class Giver(Part):
         return [one for one in seen if wanted(one.key)]
 
     def session_lost(self) -> None:
-        """Of no consequence here: what is held stays."""
+        """Of no consequence once it has fenced: what is held stays."""
+        self._interrupted("a session was lost just before the fence")
 
     def end(self, *, ours: bool) -> None:
         """The handover is over, and the range ours again, or the other's."""

@@ -96,6 +96,19 @@ def test_where_a_round_of_answers_takes_too_long_another_one_begins(giver):
     assert side.state == "fenced"
 
 
+@pytest.mark.parametrize("what", ["session_lost", "stood_still"])
+def test_what_happens_while_the_signs_are_waited_for_undoes_it_before_anything_is_held(giver, what):
+    side = giver(98.9)
+    if what == "session_lost":
+        side.custody.session_lost(1, 100.05)
+    else:
+        side.custody.stood_still(100.05)
+    side.tick(100.1)
+
+    assert side.state == "undone"
+    assert side.receive(1, key=0, at=100.2) is Verdict.OURS
+
+
 def test_one_whose_session_gives_no_sign_goes_on_as_before(giver):
     side = giver(90.0)
     side.receive(1, key=0, at=100.05)
