@@ -15,6 +15,9 @@ _ONE_OF = 2
 """One part of so many, of the queue's events and of its bytes, is for what is held."""
 
 
+_NEARLY = 0.95
+
+
 class Held:
     """The `events` that nobody may deliver yet.
 
@@ -35,6 +38,11 @@ class Held:
         """The first one has always room."""
         within = len(self.events) < self._max_events and self._bytes + len(event.raw) + EVENT_BYTES <= self._max_bytes
         return within or not self.events
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next one finds no room, or may find none as it is large."""
+        return len(self.events) >= self._max_events or self._bytes > self._max_bytes * _NEARLY
 
     def begin(self, beside: Iterable[Event]) -> None:
         """To be called before the first one is added, with all else that is in the queue."""

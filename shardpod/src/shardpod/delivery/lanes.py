@@ -246,6 +246,11 @@ class LaneQueue:
     def has_room(self) -> bool:
         return self.events < self._max_events * ROOM_AGAIN and self.bytes < self._max_bytes * ROOM_AGAIN
 
+    @property
+    def drops_what_is_held(self) -> bool:
+        """Whether what comes of a range between two shard sets finds no room, though the others may have some."""
+        return self._held.is_full
+
     def oldest_age(self, now: float) -> float:
         """Seconds for which the oldest event has been waiting, 0 if there is none."""
         oldest = self._oldest()

@@ -359,7 +359,7 @@ class Worker:
 
     def report(self) -> WorkerReport:
         now = self._loop.time()
-        if self._dropping and self._queue.has_room:
+        if self._dropping and self._queue.has_room and not self._queue.drops_what_is_held:
             self._dropping = False
             logger.info("events are no longer dropped", queued=self._queue.events)
         if self._paused and self._queue.has_room:

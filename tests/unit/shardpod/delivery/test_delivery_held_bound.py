@@ -132,3 +132,16 @@ def test_a_full_queue_finds_what_gives_way_without_walking_past_what_is_held(que
 
     assert lanes.events == 20_000
     assert process_time() - began < 0.2, "0.7 s on a fast machine when it does, 10 ms when it does not"
+
+
+def test_that_its_half_is_full_is_told_until_something_of_it_leaves(queue, hold):
+    """Whoever says in the log that events are dropped must not take it back while they are."""
+    lanes = queue(max_events=10)
+    assert not lanes.drops_what_is_held
+
+    events = hold(lanes, *range(1, 6))
+    assert lanes.has_room
+    assert lanes.drops_what_is_held
+
+    lanes.release(events[0])
+    assert not lanes.drops_what_is_held
