@@ -110,6 +110,7 @@ class Giver(Part):
 
     def stood_still(self, now: float) -> None:
         """Of no consequence once it has fenced; before it was told to, `cannot` follows when it is."""
+        del now
         self._interrupted("its worker stood still just before the fence")
 
     def _interrupted(self, why: str) -> None:
