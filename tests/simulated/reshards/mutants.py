@@ -164,7 +164,9 @@ MUTANTS = {
     ),
     "lateness of replays": Mutant(without_the_lateness_of_replays, NO_NETWORK, "doubled"),
     "signs of life": Mutant(without_signs_of_life, DEAD, "I3"),
-    "reach of what is told": Mutant(without_telling_how_far_back_is_told, DEAD, "doubled"),
+    "reach of what is told": Mutant(
+        without_telling_how_far_back_is_told, [("new session goes dead", "rehearse")], "doubled"
+    ),
     "term": Mutant(without_the_term, [("another leader", step) for step in ("settled", "live", "fenced")]),
     "ledger": Mutant(without_the_ledgers_patience, BUDGET, "I4"),
 }
