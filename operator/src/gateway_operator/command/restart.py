@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gateway_operator.core.standstill import PAUSED_BY_SPEC_REASON
+from gateway_operator.core.standstill import PAUSED_BY_SPEC_REASON, SUSPENDED_REASON, SUSPENDING_REASON
 from gateway_operator.core.status_model import ConditionStatus, GatewayStatus
 from gateway_operator.local.state_directory import StateDirectory
 from gateway_operator.local.status_socket import (
@@ -25,8 +25,6 @@ WITHIN = 600.0
 """Seconds until waiting is given up by default; a pod takes some seconds, a hundred of them some minutes."""
 
 WAITING = Step("waiting for the operator")
-
-SUSPENDED_REASONS = ("Suspended", "Suspending")
 
 AFTERWARDS = "pods not yet replaced hold their shards as before"
 
@@ -111,7 +109,7 @@ def _held(status: GatewayStatus) -> str | None:
     """What a person has to take back before any pod is replaced."""
     for one in status.conditions:
         paused = one.status is ConditionStatus.TRUE and one.reason == PAUSED_BY_SPEC_REASON
-        if paused or one.reason in SUSPENDED_REASONS:
+        if paused or one.reason in (SUSPENDED_REASON, SUSPENDING_REASON):
             return one.message
     return None
 

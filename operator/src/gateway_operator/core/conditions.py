@@ -6,7 +6,7 @@ from datetime import datetime
 
 from .identify_ledger import BUCKET_INTERVAL, LedgerView
 from .spoken import spoken_duration
-from .standstill import Standstill
+from .standstill import SUSPENDED_REASON, SUSPENDING_REASON, Standstill
 from .status_model import Condition, ConditionStatus, ReshardStatus, RolloutStatus
 from .troubles import Trouble
 from .world import Plan
@@ -68,7 +68,7 @@ def conditions(standing: Standing) -> tuple[Condition, ...]:
 
 def _ready(standing: Standing) -> Condition:
     if standing.standstill.suspended is not None:
-        return _condition("Ready", "Suspended", standing.standstill.suspended, holds=False)
+        return _condition("Ready", SUSPENDED_REASON, standing.standstill.suspended, holds=False)
     if standing.complete:
         return _condition("Ready", "AllShardsConnected", f"all {standing.wanted:,} shards are connected", holds=True)
     if standing.troubles:
@@ -82,9 +82,9 @@ def _ready(standing: Standing) -> Condition:
 def _progressing(standing: Standing) -> Condition:
     still = standing.standstill
     if still.suspending is not None:
-        return _condition("Progressing", "Suspending", still.suspending, holds=True)
+        return _condition("Progressing", SUSPENDING_REASON, still.suspending, holds=True)
     if still.suspended is not None:
-        return _condition("Progressing", "Suspended", still.suspended, holds=still.still_running > 0)
+        return _condition("Progressing", SUSPENDED_REASON, still.suspended, holds=still.still_running > 0)
     if standing.complete:
         return _progressing_while_connected(standing)
     if standing.refused:

@@ -11,6 +11,7 @@ from .suspension import RESUMABLE
 from .world import Plan, World
 
 PAUSED_BY_SPEC_REASON, RESHARD_PAUSED_REASON = "PausedBySpec", "ReshardPaused"
+SUSPENDED_REASON, SUSPENDING_REASON = "Suspended", "Suspending"
 
 
 @dataclass(frozen=True, slots=True)
