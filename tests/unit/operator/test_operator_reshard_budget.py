@@ -202,6 +202,7 @@ def test_a_smaller_number_that_would_go_up_again_by_itself_is_refused():
         "running): set spec.shards instead, or spec.reshard.auto to false"
     )
     assert refusal(spec_of(reshard={"auto": False}), world(shards=8, guilds=600), 2) is None
+    assert refusal(spec_of(shards=2), world(shards=8, guilds=600), 2) is None
     assert refusal(SPEC, world(shards=8, guilds=450), 5) is None
 
 
