@@ -197,5 +197,5 @@ def put_in_place() -> None:
     workers_module.WorkerProcess = SimulatedWorker
     worker_module.Spooler = DiskSpooler
     # The windows of these worlds are a tenth of the manifest's defaults, and this follows from none of them.
-    for module in (part_module, taker_module, signs_module):
-        module.SIGN_EVERY = SIGN_EVERY
+    part_module.SIGN_EVERY = taker_module.SIGN_EVERY = SIGN_EVERY
+    signs_module.PAUSE, signs_module.PATIENCE = 0.06, 0.2

@@ -80,9 +80,11 @@ class Gate:
         if self._blind(instances, concerned, handover):
             return
         for one in instances:
-            if one.spec.pod.epoch != handover.to_epoch:
-                continue
             said = told_of(one, handover)
+            if one.spec.pod.epoch == handover.from_epoch:
+                if said is not None and said.state == "rehearsing" and said.reason:
+                    yield f"{one.spec.name} cannot compare yet: {said.reason}"
+                continue
             if said is None or said.state != "rehearsed":
                 why = f": {said.reason}" if said is not None and said.reason else ""
                 yield f"{one.spec.name} is still comparing what both shard sets receive{why}"

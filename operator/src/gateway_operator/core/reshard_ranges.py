@@ -21,7 +21,7 @@ def hand_over(scene: Scene, reshard: Reshard) -> Step:
     if cut is None:
         return _end(scene, replace(reshard, handover=None))
     if (why := scene.paused_because) is not None:
-        return scene.stay(reshard, why)
+        return scene.stay(replace(reshard, handover=None), why)  # comparing costs messages to Discord
     return _rehearse(scene, reshard, cut, from_epoch=scene.active.epoch, to_epoch=reshard.pending.epoch)
 
 

@@ -9,13 +9,11 @@ from .fingerprint import fingerprint, has_own_id
 from .history import History, Seen
 from .matching import Matching, Tail, Unmatched, pack, rehearse, unpack
 from .orders import HandoverOrder, Orders
-from .part import SIGN_EVERY
 from .routing import concerned, is_of_session, key_of
 from .verdict import Verdict
 from .windows import Windows
 
 __all__ = [
-    "SIGN_EVERY",
     "UNCONCERNED",
     "Custody",
     "Deliver",

@@ -58,6 +58,7 @@ class Custody:
         # Of a range that was given back before this worker was started nothing is known here: it may be any.
         self._content_until = now + orders.windows.history if resuming else 0.0
         self._interrupted_at: dict[int, float] = {}
+        self._why_not_now: str | None = None
         self._take(orders, now, resuming=resuming)
 
     @property
@@ -88,7 +89,7 @@ class Custody:
             return Verdict.OURS
         key = key_of(event)
         late = 0.0 if since is None else max(0.0, event.received_at - since)
-        if late > self._orders.windows.comparison_reach:  # less than that the comparison at the fence would show
+        if late > self._orders.windows.max_skew:
             self._interrupted_at[event.shard_id] = event.received_at
         verdict = self._verdict(event, key, late)
         if not event.initial:  # the other set's sessions do not get it
@@ -159,7 +160,8 @@ class Custody:
             return None
         if self._part is None:
             return []  # it has no session that may see guilds of the range
-        if not go and self._why_interrupted(now) is not None:
+        self._why_not_now = None if go else self._why_interrupted(now)
+        if self._why_not_now is not None:
             return None  # a fence of now would be undone
         return self._part.tail(now, wanted, go=go)
 
@@ -206,7 +208,7 @@ class Custody:
         if part is None:
             role = "giver" if order is not None and order.from_epoch == self._orders.epoch else "taker"
             return None if order is None else HandoverReport(order.number, role, UNCONCERNED)
-        return HandoverReport(part.order.number, part.role, part.state.value, part.reason)
+        return HandoverReport(part.order.number, part.role, part.state.value, part.reason or self._why_not_now)
 
     # Inside.
 

@@ -68,7 +68,7 @@ class Giver(Part):
     @property
     def reason(self) -> str | None:
         match self.state:
-            case GiverState.FENCING if self._fenced_at is None:
+            case GiverState.FENCING if self._fenced_at is None or not self._taken:
                 return SILENT
             case GiverState.FENCING:
                 return f"{len(self._taken)} events of the range are on their way to the bot"
@@ -96,9 +96,9 @@ class Giver(Part):
         return Verdict.HELD
 
     def _missed_before(self, event: Event, late: float) -> bool:
-        """Whether an event that is late may have been due so long before the fence that the takers forget it."""
+        """Whether an event is so late that a taker of it could not match it, or has forgotten it."""
         if self._fenced_at is None:
-            return late > self._windows.comparison_reach
+            return late > self._windows.max_skew
         return late > 0 and event.received_at - late < self._alive_since(self._fenced_at)
 
     def _alive_since(self, now: float) -> float:
@@ -140,38 +140,43 @@ class Giver(Part):
         self._sign_wanted_since = self._silent_since(now)
 
     def _go_on_fencing(self, now: float) -> None:
-        if self._fenced_at is None and not self._fence_if_alive(now):
-            if now - self._told_at > max(self._windows.fence_timeout, SIGN_PATIENCE):
-                self._undo(f"{SILENT}, and may be dead")
+        if self._fenced_at is None:
+            self._fence_if_alive(now)
+        if self._fenced_at is None:
             return
-        assert self._fenced_at is not None, "it has just been made, or was before"
         self._taken = [event for event in self._taken if self._backlog.is_waiting(event)]
-        if not self._taken:
+        silent = self._heard_at < self._alive_since(self._fenced_at)
+        if not self._taken and not silent:
             self.state = GiverState.FENCED
-        elif now - self._fenced_at > self._windows.fence_timeout:
+        elif silent and now - self._told_at > max(self._windows.fence_timeout, SIGN_PATIENCE):
+            self._undo(f"{SILENT}, and may be dead")
+        elif not silent and now - self._fenced_at > self._windows.fence_timeout:
             self._undo(self._why_undone)
 
-    def _fence_if_alive(self, now: float) -> bool:
-        """Take nothing of the range from this moment on; false while a session is silent.
+    def _fence_if_alive(self, now: float) -> None:
+        """Fence when no session is silent; or after a while all the same, to wait for their signs afterwards.
 
-        All are asked at once: each by itself is heard of every second, but never all of many within the same.
+        All are asked at once: each by itself is heard of every second, but never all of many within the same. And the
+        answers of some may be further apart than a fence may be from the last of them.
         """
-        if self._heard_at < self._alive_since(now):
-            if self._asked_at < self._alive_since(now):
-                self._asked_at = now
-            return False
+        if self._heard_at >= self._alive_since(now) or now - self._told_at > SIGN_PATIENCE / 2:
+            self._fence(now)
+        elif self._asked_at < self._alive_since(now):
+            self._asked_at = now
+
+    def _fence(self, now: float) -> None:
+        """Take nothing of the range from this moment on."""
         self._tail = self._history.tail(now, self._covers)
         self._taken = self._backlog.waiting(self._wanted)
         self._fenced_at = now
-        return True
 
     def _silent_since(self, now: float) -> float | None:
         """Since when a session ought to have been heard of, if one was not."""
         match self.state:
             case GiverState.OPEN:
                 since = self._listening_since(now)
-            case GiverState.FENCING if self._fenced_at is None:
-                since = self._asked_at
+            case GiverState.FENCING:
+                since = self._asked_at if self._fenced_at is None else self._alive_since(self._fenced_at)
             case _:
                 return None
         return since if self._heard_at < since else None

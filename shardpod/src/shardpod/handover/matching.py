@@ -66,15 +66,18 @@ class _Unclaimed:
         for seen in sorted(theirs, key=attrgetter("at"), reverse=True):
             self._times.setdefault(seen.fingerprint, []).append(seen.at)
 
-    def claim(self, fingerprint: bytes, at: float, late: float = 0.0) -> bool:
-        """Match an event of ours, received at `at` and `late` by so much, with the oldest of theirs that it can be."""
+    def claim(self, fingerprint: bytes, at: float, late: float = 0.0, spread: float = 0.0) -> bool:
+        """Match an event of ours, received at `at` and `late` by so much, with the oldest of theirs that it can be.
+
+        `spread`: how far apart their fences were.
+        """
         times = self._times.get(fingerprint)
         if times is None:
             return False
         if not has_own_id(fingerprint):
             while times and times[-1] < at - late - self._tolerance:
                 times.pop()
-            if not times or times[-1] > at + self._tolerance:
+            if not times or times[-1] > at + self._tolerance + spread:
                 return False
         times.pop()
         if not times:
@@ -131,19 +134,20 @@ class Matching:
         self._stood_still = 0.0
         self._heard_at = math.inf
 
-    def begin(self, mine: Iterable[Seen], now: float) -> list[Seen]:
+    def begin(self, mine: Iterable[Seen], now: float, spread: float = 0.0) -> list[Seen]:
         """Match what we remember; returns what is to be delivered: not older than `ring`, and delivered by nobody.
 
         `now` is when we go live, but no later than a `fence_timeout` after the first fence: a handover that is held up
         must not shorten how far back we look. So it is best when we were told to go, with the history frozen then.
-        What is returned keeps its payload, whatever the history forgets.
+        What is returned keeps its payload, whatever the history forgets. `spread`: the last fence came so much later
+        than the first; what that giver delivered in between may be of long before.
         """
         self._now = max(self._now, now)
         oldest = now - self._windows.ring
         return [
             Seen(seen.key, seen.at, seen.fingerprint, seen.event, seen.kept, seen.late)
             for seen in mine
-            if not self._unclaimed.claim(seen.fingerprint, seen.at, seen.late)
+            if not self._unclaimed.claim(seen.fingerprint, seen.at, seen.late, spread)
             and seen.at > oldest
             and seen.event is not None
         ]

@@ -14,7 +14,7 @@ STARTED_AGAIN = "a worker was started again in the middle"
 SILENT = "one of its sessions is silent"
 
 SIGN_EVERY = 1.0
-"""Seconds between two signs that a session is asked for, at least: Discord takes 120 messages a minute from each."""
+"""Seconds of silence after which a session is asked for a sign, at least."""
 
 
 class Backlog(Protocol):
@@ -68,8 +68,7 @@ class Part:
     def _listening_since(self, now: float) -> float:
         """While two sets compare, no session concerned is silent for longer than since then without being asked.
 
-        What was held up on its way comes late by no more than that, or the sign that was asked for shows it; and the
-        tolerance of all comparisons has room for it.
+        What was held up on its way comes late by no more than that, or the sign that was asked for shows it.
         """
         return now - max(self._windows.fence_timeout / 2, SIGN_EVERY)
 

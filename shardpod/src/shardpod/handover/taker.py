@@ -192,8 +192,8 @@ class Taker(Part):
         matching = Matching(theirs, self._windows)
         # A handover that was held up does not shorten how far back is looked.
         alignment = min(now, fenced_at + self._windows.fence_timeout / 2)
-        ours = matching.begin(mine, alignment)
         last = fenced_at if last_fence_at is None else last_fence_at
+        ours = matching.begin(mine, alignment, last - fenced_at)
         told_since = last - self._windows.tail + self._windows.tolerance
         if any(one.late and one.at - one.late < told_since for one in ours):
             self.state, self.reason = TakerState.LOST, MISSED_TOO_MUCH

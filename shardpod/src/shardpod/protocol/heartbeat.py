@@ -14,23 +14,32 @@ class Heartbeat:
         self.heard = True
         self._beaten = False
         self._unacknowledged_since: float | None = None
-        self._unanswered = 0
+        # Beats are answered in order. By their numbers, from 1: the last sent, answered, and asked by.
+        self._sent = self._answered = self._asked_by = self._last_regular = 0
 
     def is_zombie(self) -> bool:
         """Whether a beat was sent and nothing at all was received since."""
         return self._beaten and not self.heard
 
+    def ask(self) -> None:
+        """The next beat is a question, unless one waits for its answer already."""
+        if self.is_answered:
+            self._asked_by = self._sent + 1
+
     @property
-    def all_answered(self) -> bool:
-        """Whether each beat has its ACK, so that all that was sent before the last of them has been read."""
-        return self._unanswered == 0
+    def is_answered(self) -> bool:
+        """Whether what was asked has its ACK, so that all that Discord had sent before the question has been read."""
+        return self._answered >= self._asked_by
 
     def sent(self) -> None:
         """A beat was sent, in turn or not; each has an ACK of its own."""
-        self._unanswered += 1
+        self._sent += 1
 
     def beat(self, now: float) -> None:
         """A regular beat is due, and sent."""
+        # An ACK that has not come for a whole interval never will, and must not keep later questions from theirs.
+        self._answered = max(self._answered, self._last_regular)
+        self._last_regular = self._sent + 1
         self.next_at = now + self.interval
         self.heard = False
         self._beaten = True
@@ -38,6 +47,6 @@ class Heartbeat:
 
     def acknowledged(self, now: float) -> float | None:
         """The latency in seconds, None for an ACK that no regular beat asked for."""
-        self._unanswered = max(0, self._unanswered - 1)
+        self._answered = min(self._sent, self._answered + 1)
         beat_at, self._unacknowledged_since = self._unacknowledged_since, None
         return None if beat_at is None else now - beat_at

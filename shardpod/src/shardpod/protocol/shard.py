@@ -284,13 +284,14 @@ class ShardProtocol:
         latency = self._heartbeat.acknowledged(now) if self._heartbeat is not None else None
         if latency is not None:
             self.latency = latency
-        if self.state is ShardState.CONNECTED and self._heartbeat is not None and self._heartbeat.all_answered:
+        if self.state is ShardState.CONNECTED and self._heartbeat is not None and self._heartbeat.is_answered:
             self.silent_since, self.heard_at = None, now
 
     def _doubt(self) -> None:
         """From now on something may be missing here that was sent since it was last heard of."""
-        if self.silent_since is None:
-            self.silent_since = self.heard_at
+        self.silent_since = self.heard_at if self.silent_since is None else self.silent_since
+        if self._heartbeat is not None:
+            self._heartbeat.ask()
 
     def _send_heartbeat(self) -> None:
         if self._heartbeat is not None:

@@ -7,10 +7,15 @@ is only quiet. What it misses comes by a replay, when the range may have changed
 from collections.abc import Collection, Mapping
 from math import inf
 
-from shardpod.handover import SIGN_EVERY
 from shardpod.protocol import ShardState
 
 from .shard import Shard
+
+PAUSE = 0.6
+"""Seconds between two questions to one session: Discord takes 120 messages a minute (docs, Gateway: Rate Limiting)."""
+
+PATIENCE = 2.0
+"""Seconds for an answer."""
 
 
 class SignsOfLife:
@@ -37,10 +42,11 @@ class SignsOfLife:
         return min((shard.protocol.heard_at for _, shard in self._with_a_session(shard_ids)), default=now)
 
     def ask(self, shard_ids: Collection[int], since: float, now: float) -> None:
-        """Ask those who were not heard of since then; again after a while, or at once if that was asked before then."""
+        """Ask those who were not heard of since then; who has not answered yet is asked again after a while."""
         for shard_id, shard in self._with_a_session(shard_ids):
-            asked_at = self._asked_at.get(shard_id, -inf)
-            if shard.protocol.heard_at < since and (asked_at < since or now >= asked_at + SIGN_EVERY):
+            heard_at, asked_at = shard.protocol.heard_at, self._asked_at.get(shard_id, -inf)
+            pause = PAUSE if heard_at >= asked_at else PATIENCE
+            if heard_at < since and now >= asked_at + pause:
                 self._asked_at[shard_id] = now
                 shard.runner.ask_for_a_sign()
 

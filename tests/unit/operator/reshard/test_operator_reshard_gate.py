@@ -164,6 +164,15 @@ def test_a_rehearsal_of_another_number_does_not_count(at_the_gate):
     assert "still comparing" in stays_closed(at_the_gate)
 
 
+def test_a_giver_that_cannot_compare_yet_says_why(at_the_gate):
+    pod = giver(at_the_gate)
+    why = "one of its sessions is silent"
+    pod.obedient = False
+    pod.says = {"handover": {"number": 1, "role": "giver", "state": "rehearsing", "reason": why}}
+
+    assert stays_closed(at_the_gate) == f"{pod.spec.name} cannot compare yet: {why}"
+
+
 def test_a_giver_whose_shard_discord_refused_has_nothing_to_compare(at_the_gate):
     giver(at_the_gate).shards = {0: {"state": "refused", "close_code": 4011, "calm_for": None}}
     pod = taker(at_the_gate)

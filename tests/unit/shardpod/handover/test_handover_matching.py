@@ -104,6 +104,13 @@ def test_what_the_giver_has_not_delivered_is_delivered_in_order():
     assert matching.expected == 0
 
 
+def test_what_a_giver_delivered_late_before_its_later_fence_is_not_delivered_again():
+    """Found by a reader: its session stalled, and it fenced two seconds after the first giver."""
+    ours = [mine("a", 95.05)]
+    assert names(Matching([theirs("a", 102.3)], WINDOWS).begin(ours, 101.0)) == ["a"]
+    assert names(Matching([theirs("a", 102.3)], WINDOWS).begin(ours, 101.0, spread=2.35)) == []
+
+
 def test_what_is_older_than_the_ring_or_has_no_payload_is_not_delivered():
     ours = [mine("a", 93.0), mine("b", 93.1), mine("c", 94.0, payload=False)]
     assert names(Matching([], WINDOWS).begin(ours, NOW)) == ["b"]

@@ -232,6 +232,33 @@ def test_an_acknowledgement_of_the_beat_before_is_no_sign(drive):
     assert shard.protocol.silent_since is None
 
 
+def test_who_answers_more_slowly_than_it_is_asked_has_answered_the_first_question(drive):
+    shard = drive().identify()
+    shard.now += 10.0
+    for _ in range(3):
+        shard.protocol.ask_for_a_sign()
+        shard.now += 1.0
+    shard.hear(11)
+
+    assert (shard.protocol.silent_since, shard.protocol.heard_at) == (None, shard.now)
+
+
+def test_an_acknowledgement_that_never_came_is_given_up_for_lost_an_interval_later(drive):
+    """Otherwise every later one would be taken for the one before, and a session that lives would seem silent."""
+    shard = drive().identify()
+    for _ in range(2):
+        shard.wait_for_timer()  # the first of these is never acknowledged
+        shard.event("TYPING_START", s=shard.protocol.session.seq + 1)
+    shard.hear(11)
+    shard.wait_for_timer()
+    shard.hear(11)
+
+    shard.now += 1.0
+    shard.protocol.ask_for_a_sign()
+    shard.hear(11)
+    assert shard.protocol.silent_since is None
+
+
 def test_one_that_is_not_connected_cannot_be_asked(drive):
     shard = drive().identify()
     shard.lose()
