@@ -76,6 +76,10 @@ class Delivery:
             return
         if self.before_sending is not None:
             self.before_sending()
+        if self._health.down and not self._queue.events:
+            # What waited has become another pod's: no probe would be sent, and the bot count as down for ever.
+            self._health.forget()
+            self._queue.holding = False
         self._sending = True
         while self._free and self._queue.has_ready and not self._health.down:
             self._send()

@@ -40,11 +40,16 @@ class SinkHealth:
         self.successes += 1
         if not self._failures:
             return False
-        recovered, self._down = self._down, False
+        recovered = self._down
+        self.forget()
+        return recovered
+
+    def forget(self) -> None:
+        """Nothing waits for the sink any more, so nothing asks whether it is back: the next event will."""
+        self._down = False
         self._failures = self._probes = 0
         self._retry_after = 0.0
         self.problem = None
-        return recovered
 
     def failed(self, error: SinkError, *, probe: bool = False) -> bool:
         """Note a failure; true if it is the one by which the sink counts as down.

@@ -83,6 +83,25 @@ async def test_a_bot_that_refuses_everything_without_a_word_counts_as_down(rig, 
     assert rig.health.down
 
 
+async def test_when_nothing_waits_for_a_bot_that_is_down_it_counts_as_up_until_the_next_event(rig, make_event):
+    """What waited may have become another pod's: then no probe would be sent, and a reshard would wait for ever."""
+    rig = rig(lambda events: SinkError("refused", unreachable=True))
+    rig.put(*(make_event(seq, guild="1") for seq in (1, 2)))
+    await asyncio.sleep(0.05)
+    assert rig.health.down
+
+    await asyncio.sleep(1.0)
+    rig.queue.discard(lambda _: True)
+    rig.delivery.notify()
+    await asyncio.sleep(10.0)
+    assert not rig.health.down
+    assert rig.queue.events == 0
+
+    rig.put(make_event(3, guild="1"))
+    await asyncio.sleep(0.05)
+    assert rig.health.down
+
+
 async def test_retry_after_is_obeyed(rig, make_event):
     errors = [SinkError("429", retry_after=20.0)]
     rig = rig(lambda events: errors.pop() if errors else 0.01, senders=4)
