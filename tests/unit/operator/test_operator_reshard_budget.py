@@ -93,64 +93,64 @@ def test_one_identify_a_shard_and_some_for_restarts_are_needed(shards, needed):
 
 @pytest.mark.parametrize(("remaining", "enough"), [(138, False), (139, True)])
 def test_the_reserve_is_never_touched(remaining, enough):
-    assert (shortage(SPEC, world(ledger=left(remaining)), 32) is None) is enough
+    assert (shortage(world(ledger=left(remaining)), 32) is None) is enough
 
 
 def test_a_shortage_says_the_numbers_and_when_it_would_be_possible():
-    assert shortage(SPEC, world(ledger=left(120)), 32) == (
+    assert shortage(world(ledger=left(120)), 32) == (
         "it takes 39 identifies (32 shards and 7 for restarts meanwhile), and 120 of 1,000 are left, 100 of them "
         "kept back (spec.reshard.identifyReserve): possible from 2026-03-01 14:00 UTC on, in 2 h"
     )
 
 
 def test_when_the_refill_is_not_known_it_says_so():
-    short = shortage(SPEC, world(ledger=left(0, reset_at=float("inf"))), 8)
+    short = shortage(world(ledger=left(0, reset_at=float("inf"))), 8)
 
     assert (short or "").endswith(": possible once Discord has said when the budget is refilled")
 
 
 def test_what_no_day_has_identifies_for_is_said_to_be_impossible():
-    assert shortage(SPEC, world(), 751) == (
+    assert shortage(world(), 751) == (
         "it takes 902 identifies (751 shards and 151 for restarts meanwhile), more than there ever are: 1,000 a day, "
         "100 of them kept back (spec.reshard.identifyReserve)"
     )
-    assert shortage(SPEC, world(ledger=left(1000)), 750) is None
+    assert shortage(world(ledger=left(1000)), 750) is None
 
 
 @pytest.mark.parametrize("ledger", [None, replace(LEDGER, known=False)])
 def test_before_discord_has_said_what_is_left_nothing_begins(ledger):
-    assert shortage(SPEC, world(ledger=ledger), 8) == "Discord has not said yet how many identifies are left"
+    assert shortage(world(ledger=ledger), 8) == "Discord has not said yet how many identifies are left"
 
 
 # What Discord would refuse.
 
 
 def test_too_few_for_the_guilds_is_said_with_the_least_number():
-    assert shortage(SPEC, world(shards=10, guilds=2000), 7) == (
+    assert shortage(world(shards=10, guilds=2000), 7) == (
         "7 shards are too few for 20,000 guilds, as Discord allows 2,500 a shard (4011): at least 8 are needed"
     )
-    assert shortage(SPEC, world(shards=10, guilds=2000), 8) is None
+    assert shortage(world(shards=10, guilds=2000), 8) is None
 
 
 def test_a_large_bot_needs_a_multiple():
     large = world(shards=64, guilds=1600, max_concurrency=16)
 
-    assert shortage(SPEC, large, 100) == (
+    assert shortage(large, 100) == (
         "100 is not a multiple of 16, as Discord demands of a bot with 102,400 guilds (4010): 96 or 112 would be, and "
         "Discord recommends 64"
     )
-    assert shortage(SPEC, large, 112) is None
+    assert shortage(large, 112) is None
 
 
 def test_discords_own_number_needs_to_be_no_multiple():
     large = world(shards=64, guilds=1600, max_concurrency=16)
     assert large.info is not None
 
-    assert shortage(SPEC, replace(large, info=replace(large.info, recommended_shards=100)), 100) is None
+    assert shortage(replace(large, info=replace(large.info, recommended_shards=100)), 100) is None
 
 
 def test_a_smaller_bot_takes_any_number():
-    assert shortage(SPEC, world(shards=64, guilds=1500, max_concurrency=16), 100) is None
+    assert shortage(world(shards=64, guilds=1500, max_concurrency=16), 100) is None
 
 
 # What the command takes.
@@ -171,15 +171,15 @@ def test_the_command_refuses_a_part_of_the_shards():
 def test_waiting_helps_against_a_short_budget():
     short = world(ledger=left(100))
 
-    assert refusal(SPEC, short, 8) == shortage(SPEC, short, 8)
+    assert refusal(SPEC, short, 8) == shortage(short, 8)
     assert refusal(SPEC, short, 8, waits=True) is None
 
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_waiting_does_not_help_against_what_is_impossible(waits):
-    assert refusal(SPEC, world(), 900, waits=waits) == shortage(SPEC, world(), 900)
+    assert refusal(SPEC, world(), 900, waits=waits) == shortage(world(), 900)
     few = world(shards=10, guilds=2000)
-    assert refusal(SPEC, few, 7, waits=waits) == shortage(SPEC, few, 7)
+    assert refusal(SPEC, few, 7, waits=waits) == shortage(few, 7)
 
 
 def test_another_reshard_under_way_is_named_and_can_be_waited_for():

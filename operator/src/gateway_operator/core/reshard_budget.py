@@ -17,9 +17,8 @@ RESTARTS_PART, RESTARTS_LEAST = 0.2, 5
 """Identifies kept for shards that have to identify again meanwhile: a part of the new set's, and never fewer than."""
 
 
-def shortage(spec: Spec, world: World, shard_count: int) -> str | None:
+def shortage(world: World, shard_count: int) -> str | None:
     """Why a reshard to so many shards cannot begin now, fit for users. For one that has opened no session yet."""
-    del spec  # the reserve of it is in the ledger
     return unfit(world, shard_count) or budget_shortage(world.ledger, shard_count, wall_now=world.wall_now)
 
 

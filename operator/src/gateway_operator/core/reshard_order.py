@@ -122,7 +122,7 @@ def _why_not_now(spec: Spec, world: World, shard_count: int, target: Target | No
     if target is None:
         return None
     outside = None if target.manual else why_outside_window(spec, world.wall_now)
-    return outside or shortage(spec, world, shard_count)
+    return outside or shortage(world, shard_count)
 
 
 def _abort(spec: Spec, world: World) -> tuple[ReshardRequest | None, ReshardAnswer]:

@@ -118,7 +118,7 @@ def _why_not_to_start(scene: Scene, target: Target) -> str | None:
     if (unknown := _not_known(scene)) is not None:
         return unknown
     outside = None if target.manual else why_outside_window(scene.spec, scene.wall)
-    return outside or shortage(scene.spec, scene.world, target.shard_count)
+    return outside or shortage(scene.world, target.shard_count)
 
 
 def _not_known(scene: Scene) -> str | None:

@@ -57,7 +57,6 @@ class Giver(Part):
         self._told_at = self._asked_at = 0.0
         self._fenced_at: float | None = None
         self._heard_at = float("-inf")
-        self._sign_wanted_since: float | None = None
         self._why_undone = f"the bot had not acknowledged all of the range within {windows.fence_timeout:g} s"
 
     @property
@@ -80,10 +79,6 @@ class Giver(Part):
                 return SILENT
             case _:
                 return None
-
-    @property
-    def sign_wanted_since(self) -> float | None:
-        return self._sign_wanted_since
 
     def received(self, event: Event, late: float) -> Verdict:
         """Whose an event of the range is."""

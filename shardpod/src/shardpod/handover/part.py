@@ -51,11 +51,12 @@ class Part:
         self._held: list[Event] = []
         self._began_at: float | None = None
         self._all_heard = False
+        self._sign_wanted_since: float | None = None
 
     @property
     def sign_wanted_since(self) -> float | None:
         """Since when each session concerned has to have been heard of, before this goes on; None: it need not."""
-        return None
+        return self._sign_wanted_since
 
     def _listen(self, now: float, heard_at: float) -> None:
         """Note whether every session concerned was heard of since this began, or just before.

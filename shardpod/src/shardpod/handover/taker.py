@@ -73,7 +73,6 @@ class Taker(Part):
         self._same_at = float("-inf")
         self._live_at = 0.0
         self._told_since = 0.0
-        self._sign_wanted_since: float | None = None
         self._missed_at = float("-inf")
         self._frozen_at: float | None = None
 
@@ -81,10 +80,6 @@ class Taker(Part):
     def lease_until(self) -> float | None:
         """When what may be delivered ends; None while nothing may."""
         return self._lease_until if self.state in (TakerState.LIVE, TakerState.SETTLED) else None
-
-    @property
-    def sign_wanted_since(self) -> float | None:
-        return self._sign_wanted_since
 
     def received(self, event: Event, late: float) -> Verdict:
         """Whose an event of the range is."""

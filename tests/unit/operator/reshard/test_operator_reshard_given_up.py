@@ -1,9 +1,12 @@
 """How a reshard that is given up ends, and when it is begun again."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from gateway_operator.core.reshard_order import ReshardOrder, take_order
 from gateway_operator.core.reshard_target import HELD_BACK, why_held_back
+from gateway_operator.core.status import status
 from gateway_operator.core.world import ReshardPhase
 from shardpod.contract import ShardRange
 
@@ -82,6 +85,24 @@ def test_a_new_set_that_discord_refuses_is_given_up_at_once_with_its_reason(flee
     assert fleet.record.aborted.why.startswith("Discord refused the intents (4014)")
     held = why_held_back(fleet.gateway.spec, fleet.world())
     assert held.startswith("a reshard to 8 shards was given up (Discord refused the intents (4014)")
+
+
+def test_the_condition_says_for_an_hour_why_one_was_given_up(fleet):
+    fleet.born_with = {"state": "refused", "close_code": 4014}
+    fleet.request(to=8, manifest_shards=4)
+    fleet.until_phase(STARTING)
+    fleet.settle_down()
+
+    assert resharding(fleet).startswith("a reshard to 8 shards was given up (Discord refused the intents (4014)")
+    fleet.pass_(elapsed=HELD_BACK)
+    fleet.pass_()
+    assert resharding(fleet) == "the number of shards is as it should be"
+
+
+def resharding(fleet):
+    world, date = fleet.world(), datetime.fromtimestamp(fleet.wall, UTC)
+    told = status(fleet.gateway, world, fleet.planned, world.ledger, fleet.now, wall_now=date)
+    return told.condition("Resharding").message
 
 
 def test_the_number_of_before_and_then_that_one_again_begins_it_anew(fleet):

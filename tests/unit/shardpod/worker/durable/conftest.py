@@ -356,6 +356,16 @@ class Pods:
         for guild, keys in first_time.items():
             assert list(keys) == [key for key, other in self.discord.emitted if other == guild], f"order of {guild}"
 
+    async def all_is_delivered(self, *alive, repeats=False, flow=1, wait=10):
+        """Network and bot are well again, and `flow` seconds of events follow: these pods deliver all of one session."""
+        self.lost = self.answer_lost = lambda request: False
+        self.bot.error = None
+        await self.discord.flow(flow)
+        await asyncio.sleep(wait)
+        await self.settle(*alive)
+        assert self.discord.identifies == 1
+        self.assert_delivered(repeats=repeats)
+
     async def settle(self, *pods, within=120.0):
         """Until nothing waits in these pods any more."""
         async with asyncio.timeout(within):

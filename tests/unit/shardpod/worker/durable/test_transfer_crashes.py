@@ -23,16 +23,6 @@ async def with_a_backlog(pods):
     return a
 
 
-async def all_is_delivered(pods, *alive):
-    pods.lost = pods.answer_lost = lambda request: False
-    pods.bot.error = None
-    await pods.discord.flow(1)
-    await asyncio.sleep(20)
-    await pods.settle(*alive)
-    assert pods.discord.identifies == 1
-    pods.assert_delivered(repeats=True)
-
-
 @pytest.mark.parametrize("kind", [Release, Resumed, FetchBacklog, Confirm])
 @pytest.mark.parametrize("away", [0.5, 8.0])
 async def test_the_giver_dies_before_it_can_answer(pods, kind, away):
@@ -47,7 +37,7 @@ async def test_the_giver_dies_before_it_can_answer(pods, kind, away):
     await pods.discord.flow(10)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b, repeats=True, wait=20)
 
 
 @pytest.mark.parametrize("kind", [Release, Resumed, FetchBacklog, Confirm])
@@ -63,7 +53,7 @@ async def test_the_giver_dies_after_it_did_what_it_was_asked_for(pods, kind):
     await pods.discord.flow(10)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b, repeats=True, wait=20)
 
 
 @pytest.mark.parametrize("how", ["crash", "stop"])
@@ -81,7 +71,7 @@ async def test_the_taker_dies_and_begins_again(pods, kind, how, away):
     await pods.discord.flow(15)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b, repeats=True, wait=20)
 
 
 @pytest.mark.parametrize("waits_for", [FetchBacklog, Confirm])
@@ -99,7 +89,7 @@ async def test_both_die_at_the_same_time(pods, waits_for):
     await pods.discord.flow(15)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b, repeats=True, wait=20)
 
 
 async def test_a_taker_that_began_again_by_its_own_session_tells_the_giver_that_all_is_safe(pods):
@@ -117,7 +107,7 @@ async def test_a_taker_that_began_again_by_its_own_session_tells_the_giver_that_
 
     assert a.holding is Holding.GONE
     assert pods.asked("Release") == ["Released"]
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b, repeats=True, wait=20)
 
 
 async def test_a_taker_that_dies_before_the_backlog_is_on_disk_fetches_it_again(pods, disk):
@@ -134,7 +124,7 @@ async def test_a_taker_that_dies_before_the_backlog_is_on_disk_fetches_it_again(
     await asyncio.sleep(5)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b, repeats=True, wait=20)
 
 
 async def test_a_taker_that_went_on_without_the_backlog_and_dies_still_fetches_it(pods):
@@ -177,4 +167,4 @@ async def test_whoever_dies_and_whatever_is_lost_nothing_of_any_guild_is_lost_or
     await asyncio.sleep(15)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b, repeats=True, wait=20)

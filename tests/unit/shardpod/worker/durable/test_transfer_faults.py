@@ -30,16 +30,6 @@ async def with_a_backlog(pods):
     return a
 
 
-async def all_is_delivered(pods, *alive, repeats=False):
-    pods.lost = pods.answer_lost = lambda request: False
-    pods.bot.error = None
-    await pods.discord.flow(1)
-    await asyncio.sleep(10)
-    await pods.settle(*alive)
-    assert pods.discord.identifies == 1
-    pods.assert_delivered(repeats=repeats)
-
-
 @pytest.mark.parametrize("lost", ["lost", "answer_lost"])
 @pytest.mark.parametrize("kind", [Release, Resumed, FetchBacklog, Confirm])
 @pytest.mark.parametrize("seconds", [1, 20])
@@ -52,7 +42,7 @@ async def test_a_request_or_an_answer_that_is_lost_for_some_time(pods, kind, los
     await asyncio.sleep(10)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
 
 
 async def test_a_successor_that_goes_silent_before_it_resumed_loses_the_offer(pods):
@@ -66,7 +56,7 @@ async def test_a_successor_that_goes_silent_before_it_resumed_loses_the_offer(po
     await asyncio.sleep(6)
 
     assert (a.holding, a.shard.state) == (Holding.HELD, ShardState.CONNECTED)
-    await all_is_delivered(pods, a)
+    await pods.all_is_delivered(a)
 
 
 async def test_a_resume_that_takes_too_long_ends_with_the_giver_and_is_tried_again(pods):
@@ -79,7 +69,7 @@ async def test_a_resume_that_takes_too_long_ends_with_the_giver_and_is_tried_aga
     await pods.discord.flow(20)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
 
 
 async def test_resumed_that_comes_too_late_is_answered_with_taken_back_and_loses_nothing(pods):
@@ -93,7 +83,7 @@ async def test_resumed_that_comes_too_late_is_answered_with_taken_back_and_loses
 
     assert "TakenBack" in pods.asked("Resumed")
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
 
 
 async def test_a_slow_disk_at_the_giver_delays_the_session_and_nothing_else(pods, disk):
@@ -105,7 +95,7 @@ async def test_a_slow_disk_at_the_giver_delays_the_session_and_nothing_else(pods
     await asyncio.sleep(20)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
 
 
 async def test_full_disks_on_both_sides_stop_no_session_and_the_giver_keeps_its_copy(pods, disk):
@@ -116,7 +106,7 @@ async def test_full_disks_on_both_sides_stop_no_session_and_the_giver_keeps_its_
 
     assert (a.holding, b.holding) == (Holding.GIVEN, Holding.HELD)
     disk.error = None
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
     assert a.holding is Holding.GONE
 
 
@@ -131,7 +121,7 @@ async def test_the_takers_socket_breaks_while_it_waits_for_the_answer(pods):
     await asyncio.sleep(15)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
 
 
 async def test_a_peer_that_vanishes_from_the_operators_list_before_its_backlog_came_is_not_told_to_forget_it(

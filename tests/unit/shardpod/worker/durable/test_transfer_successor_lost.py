@@ -28,14 +28,6 @@ async def given(pods):
     return a, b
 
 
-async def all_is_delivered(pods, *alive):
-    pods.bot.error = None
-    await asyncio.sleep(10)
-    await pods.settle(*alive)
-    assert pods.discord.identifies == 1
-    pods.assert_delivered(repeats=True)
-
-
 @pytest.mark.parametrize("restarts", [False, True])
 async def test_another_successor_gets_session_and_backlog_once_the_first_is_silent(pods, restarts):
     a, b = await given(pods)
@@ -51,7 +43,7 @@ async def test_another_successor_gets_session_and_backlog_once_the_first_is_sile
     await asyncio.sleep(10)
 
     assert (a.holding, c.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, c)
+    await pods.all_is_delivered(a, c, repeats=True, flow=0)
 
 
 async def test_a_giver_that_crashes_remembers_who_the_session_was_given_to_in_the_end(pods):
@@ -66,7 +58,7 @@ async def test_a_giver_that_crashes_remembers_who_the_session_was_given_to_in_th
     await asyncio.sleep(5)
 
     assert (a.holding, c.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, c)
+    await pods.all_is_delivered(a, c, repeats=True, flow=0)
 
 
 async def test_when_the_second_one_does_not_resume_either_the_giver_takes_the_session_back(pods):
@@ -78,7 +70,7 @@ async def test_when_the_second_one_does_not_resume_either_the_giver_takes_the_se
     await asyncio.sleep(6)
 
     assert a.holding is Holding.HELD
-    await all_is_delivered(pods, a)
+    await pods.all_is_delivered(a, repeats=True, flow=0)
 
 
 async def test_a_successor_that_is_slow_and_says_something_keeps_the_shard(pods):
@@ -93,7 +85,7 @@ async def test_a_successor_that_is_slow_and_says_something_keeps_the_shard(pods)
     await asyncio.sleep(40)
 
     assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b, repeats=True, flow=0)
 
 
 async def test_one_that_waits_for_its_disk_says_that_it_is_there(pods, disk):
@@ -167,4 +159,4 @@ async def test_one_that_began_again_by_its_own_session_lets_go_of_it_as_well(pod
     await asyncio.sleep(10)
 
     assert (a.holding, b.holding, c.holding) == (Holding.GONE, Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b, c)
+    await pods.all_is_delivered(a, b, c, repeats=True, flow=0)

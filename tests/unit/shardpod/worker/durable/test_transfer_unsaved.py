@@ -21,13 +21,14 @@ async def with_a_backlog(pods):
     return a
 
 
-async def all_is_delivered(pods, *alive, repeats=False):
-    pods.bot.error = None
-    await pods.discord.flow(1)
+async def the_rest_is_taken_after_a_crash(pods, disk, a, b):
+    await b.crash()
+    disk.error = None
+    await b.start(takes_from=["a"])
     await asyncio.sleep(10)
-    await pods.settle(*alive)
-    assert pods.discord.identifies == 1
-    pods.assert_delivered(repeats=repeats)
+
+    assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
+    await pods.all_is_delivered(a, b, repeats=True)
 
 
 @pytest.mark.parametrize("spool", [2**20, 0])
@@ -45,7 +46,7 @@ async def test_a_checkpoint_stays_before_a_backlog_that_is_still_to_come(pods, s
     assert b.shard.settled_seq == 1, "only READY was acknowledged"
     if not spool:
         assert b.shard.safe_seq == 1
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
     assert b.shard.settled_seq == b.shard.seq
 
 
@@ -84,13 +85,7 @@ async def test_the_giver_keeps_a_backlog_that_the_successors_disk_does_not_take(
     b = await pods.make("b").start(takes_from=["a"])
     await pods.discord.flow(5)
     assert (a.holding, b.holding) == (Holding.GIVEN, Holding.HELD), "and the session is not deaf meanwhile"
-    await b.crash()
-    disk.error = None
-    await b.start(takes_from=["a"])
-    await asyncio.sleep(10)
-
-    assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b, repeats=True)
+    await the_rest_is_taken_after_a_crash(pods, disk, a, b)
 
 
 async def test_a_session_that_was_let_go_for_a_while_is_not_stored_before_the_backlog_either(pods, disk):
@@ -102,13 +97,7 @@ async def test_a_session_that_was_let_go_for_a_while_is_not_stored_before_the_ba
     shard.leave_alone()
     b.told(takes_from=["a"])
     await asyncio.sleep(3)
-    await b.crash()
-    disk.error = None
-    await b.start(takes_from=["a"])
-    await asyncio.sleep(10)
-
-    assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
-    await all_is_delivered(pods, a, b, repeats=True)
+    await the_rest_is_taken_after_a_crash(pods, disk, a, b)
 
 
 async def test_it_is_confirmed_when_the_disk_has_room_again(pods, disk):
@@ -121,7 +110,7 @@ async def test_it_is_confirmed_when_the_disk_has_room_again(pods, disk):
     await asyncio.sleep(3)
 
     assert a.holding is Holding.GONE
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
 
 
 async def test_it_is_confirmed_when_the_bot_has_taken_it_whatever_the_disk_does(pods, disk):
@@ -135,7 +124,7 @@ async def test_it_is_confirmed_when_the_bot_has_taken_it_whatever_the_disk_does(
     await asyncio.sleep(3)
 
     assert a.holding is Holding.GONE
-    await all_is_delivered(pods, a, b)
+    await pods.all_is_delivered(a, b)
 
 
 async def test_dead_letters_that_are_in_memory_alone_are_not_confirmed(pods, disk):
@@ -164,4 +153,4 @@ async def test_a_giver_that_goes_away_is_not_waited_for(pods, disk):
 
     assert (b.worker._taking.is_finishing(3), pods.asked("Confirm")) == (False, [])
     assert a.holding is Holding.GIVEN
-    await all_is_delivered(pods, b)
+    await pods.all_is_delivered(b)
