@@ -357,7 +357,7 @@ class Pods:
             assert list(keys) == [key for key, other in self.discord.emitted if other == guild], f"order of {guild}"
 
     async def all_is_delivered(self, *alive, repeats=False, flow=1, wait=10):
-        """Network and bot are well again, `flow` seconds of events follow, and these pods deliver all of one session."""
+        """Network and bot are well again, `flow` seconds of events follow: these pods deliver all of one session."""
         self.lost = self.answer_lost = lambda request: False
         self.bot.error = None
         await self.discord.flow(flow)
