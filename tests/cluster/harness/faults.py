@@ -2,18 +2,13 @@
 
 import os
 import signal
-from typing import Any
 
-from . import network, versions
+from . import network, outage
 from .control_plane import API_SERVER, NODE_GRACE_PERIOD_S
 from .own_cluster import OwnCluster
 
 NOT_READY_WITHIN_S = 3.0 * NODE_GRACE_PERIOD_S
 READY_WITHIN_S = 90.0
-RUN_WITHIN_S = 150.0
-"""A scheduler, and then a kubelet, may wait for 30 s each before they ask an API server again that was away."""
-
-NAMESPACE, PROBE = "default", "probe"
 
 
 class Faults:
@@ -79,32 +74,5 @@ class Faults:
         for node in self._cluster.machines:
             self._cluster.wait_for_node(node, ready=True, within_s=READY_WITHIN_S)
         if self._api_server_was_away:
-            self._wait_until_every_node_runs_a_pod()
+            outage.wait_until_all_see_what_is_new(self._cluster)
             self._api_server_was_away = False
-
-    def _wait_until_every_node_runs_a_pod(self) -> None:
-        pods = [_pod_for(node) for node in self._cluster.machines]
-        self._cluster.apply(pods, namespace=NAMESPACE)
-        try:
-            self._cluster.wait_until(self._all_run, "every node to run a new pod", RUN_WITHIN_S)
-        finally:
-            words = ("delete", "pods", "-l", f"app={PROBE}", "--grace-period=0", "--force", "--wait=false")
-            self._cluster.kubectl(*words, namespace=NAMESPACE)
-
-    def _all_run(self) -> bool:
-        pods = self._cluster.items("pods", "-l", f"app={PROBE}", namespace=NAMESPACE)
-        running = [pod for pod in pods if pod["status"]["phase"] == "Running"]
-        return len(running) == len(self._cluster.machines)
-
-
-def _pod_for(node: str) -> dict[str, Any]:
-    """One that the scheduler and the kubelet of this node have to see."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"{PROBE}-{node}", "labels": {"app": PROBE}},
-        "spec": {
-            "nodeSelector": {"kubernetes.io/hostname": node},
-            "containers": [{"name": "pause", "image": versions.PAUSE_IMAGE, "imagePullPolicy": "Never"}],
-        },
-    }
