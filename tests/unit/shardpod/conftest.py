@@ -53,6 +53,9 @@ class Drive:
     def event(self, t, d=None, *, s):
         return self.hear(0, {} if d is None else d, s=s, t=t)
 
+    def ask(self, prompt=60.0):
+        self.protocol.ask_for_a_sign(self.now, prompt)
+
     def wait(self, seconds):
         """Let time pass, ticking whenever the protocol asked for it."""
         end = self.now + seconds

@@ -29,9 +29,11 @@ async def control_secret(api: KubeApi, owner: Owner) -> str:
     if found is None:
         await api.create(SECRET, wanted)
     else:
-        # Somebody has emptied it; or it is an earlier resource's, and would be collected with that.
-        ours = found["metadata"] | {"ownerReferences": wanted["metadata"]["ownerReferences"]}
-        await api.replace(SECRET, found | {"metadata": ours, "data": wanted["data"]})
+        # Somebody has emptied it; or it is an earlier resource's, and would be collected with that. Only as it was
+        # found: another may have written a value meanwhile.
+        unchanged = {"resourceVersion": found["metadata"]["resourceVersion"]}
+        ours = unchanged | {"ownerReferences": wanted["metadata"]["ownerReferences"]}
+        await api.patch(SECRET, owner.namespace, name, {"metadata": ours, "data": wanted["data"]})
     return value
 
 

@@ -13,6 +13,7 @@ from .envelope import Envelope, Routing, guild_of, read_envelope, read_heartbeat
 from .errors import ProtocolError
 from .event import Event, Session
 from .guilds import Guilds
+from .hearing import Hearing
 from .heartbeat import Heartbeat
 from .opcodes import Op
 from .outgoing import SessionSettings, connect_url, heartbeat, identify, resume
@@ -40,8 +41,7 @@ class ShardProtocol:
 
     `session`: one to resume, from a checkpoint. With `awaits_transfer` a peer may hold the session: after Hello the
     protocol waits for `adopt` or `nothing_to_adopt`. While `reading_paused` silence says nothing about Discord.
-    `heard_at`: when it was last certain that all that Discord had sent was here. `silent_since`: the same, while that
-    is in doubt: until RESUMED, or until a sign that was asked for. What comes meanwhile was due at any time after that.
+    `hearing` is in doubt from the end of a connection until RESUMED, and from a question for a sign until its answer.
     """
 
     def __init__(
@@ -62,8 +62,7 @@ class ShardProtocol:
         self.guilds = Guilds()
         self.effects: list[Effect] = []
         self.latency: float | None = None
-        self.heard_at = 0.0
-        self.silent_since: float | None = None
+        self.hearing = Hearing()
         self.close_code: int | None = None
         self.problem: str | None = None
         self.repeated = 0
@@ -74,7 +73,7 @@ class ShardProtocol:
         self._heartbeat: Heartbeat | None = None
         self._deadline: float | None = None
         self._failed_resumes = 0
-        self._resumed_from = 0
+        self._resumed_from, self._resumed_at = 0, 0.0
 
     @property
     def timer(self) -> float | None:
@@ -166,14 +165,17 @@ class ShardProtocol:
         if self._heartbeat is not None:
             self._heartbeat.heard = True
 
-    def ask_for_a_sign(self) -> None:
+    def ask_for_a_sign(self, now: float, prompt: float) -> None:
         """Beat out of turn: Discord answers at once (docs, Gateway: Sending Heartbeats), if the connection lives.
 
-        Until then whatever comes proves nothing: it may have been held up on its way, with more behind it.
+        Until then whatever comes proves nothing: it may have been held up on its way, with more behind it. So may an
+        answer that takes longer than `prompt` seconds: it tells of what came before the question, and no more.
         """
-        if self.state is ShardState.CONNECTED:
-            self._doubt()
-            self._send_heartbeat()
+        self.hearing.prompt = prompt
+        if self.state is ShardState.CONNECTED and self._heartbeat is not None:
+            self.hearing.doubt()
+            self._heartbeat.ask()
+            self._send_heartbeat(now)
 
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -189,8 +191,9 @@ class ShardProtocol:
         """
         if self._heartbeat is not None:
             self._heartbeat.heard = True
-        if self.silent_since is None and self.state is _CONNECTED:
-            self.heard_at = now
+        hearing = self.hearing
+        if hearing.silent_since is None and self.state is _CONNECTED:
+            hearing.heard_at = now
         try:
             payload = self._decompressor.decompress(message)
             if payload is None:
@@ -232,11 +235,11 @@ class ShardProtocol:
             ready = read_ready(payload)
             self.session = Session(ready.session_id, ready.resume_gateway_url, 0)
             self.guilds.ready((str(guild.id) for guild in ready.guilds), now)
-            self._connected(now)
+            self._connected(now, now)
         elif self.state is ShardState.RESUMING:
             self._deadline = now + ANSWER_TIMEOUT
             if event_type == "RESUMED":
-                self._connected(now)
+                self._connected(self._resumed_at, now)
         else:
             raise ProtocolError(f"{event_type} while {self.state}")
 
@@ -244,7 +247,7 @@ class ShardProtocol:
         """Take RESUMED for what it says even without `s`. It cannot be delivered: an event's key is its `s`."""
         if event_type != "RESUMED" or self.state is not ShardState.RESUMING:
             raise ProtocolError("a dispatch without a sequence number or type")
-        self._connected(now)
+        self._connected(self._resumed_at, now)
 
     def _guild_changed(self, event_type: str, guild_id: str, *, unavailable: bool, now: float) -> bool:
         """Whether this is the first that the session tells of a guild which READY had listed."""
@@ -253,10 +256,10 @@ class ShardProtocol:
         self.guilds.deleted(guild_id, unavailable=unavailable)
         return False
 
-    def _connected(self, now: float) -> None:
+    def _connected(self, asked_at: float, now: float) -> None:
         self.state = ShardState.CONNECTED
-        self.problem = self.close_code = self._deadline = self.silent_since = None
-        self.heard_at = now
+        self.problem = self.close_code = self._deadline = None
+        self.hearing.answered(asked_at, now)
         self._failed_resumes = 0
         self._reconnect.connected(now)
 
@@ -269,7 +272,7 @@ class ShardProtocol:
             case Op.HEARTBEAT_ACK:
                 self._acknowledged(now)
             case Op.HEARTBEAT:
-                self._send_heartbeat()
+                self._send_heartbeat(now)
             case Op.HELLO:
                 self._hello(payload, now)
             case Op.RECONNECT:
@@ -285,17 +288,11 @@ class ShardProtocol:
         if latency is not None:
             self.latency = latency
         if self.state is ShardState.CONNECTED and self._heartbeat is not None and self._heartbeat.is_answered:
-            self.silent_since, self.heard_at = None, now
+            self.hearing.answered(self._heartbeat.answered_from, now)
 
-    def _doubt(self) -> None:
-        """From now on something may be missing here that was sent since it was last heard of."""
-        self.silent_since = self.heard_at if self.silent_since is None else self.silent_since
+    def _send_heartbeat(self, now: float) -> None:
         if self._heartbeat is not None:
-            self._heartbeat.ask()
-
-    def _send_heartbeat(self) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.sent()
+            self._heartbeat.sent(now)
         self._send(heartbeat(self.session.seq if self.session else None))
 
     def _hello(self, payload: bytes, now: float) -> None:
@@ -313,7 +310,7 @@ class ShardProtocol:
         assert self.session is not None
         self.state = ShardState.RESUMING
         self._deadline = now + ANSWER_TIMEOUT
-        self._resumed_from = self.session.seq
+        self._resumed_from, self._resumed_at = self.session.seq, now
         self._send(resume(self._settings.token, self.session))
 
     def _invalid_session(self, *, resumable: bool, now: float) -> None:
@@ -339,7 +336,7 @@ class ShardProtocol:
             self._give_up_connection("nothing received since the last heartbeat", now)
             return
         self._heartbeat.beat(now)
-        self._send_heartbeat()
+        self._send_heartbeat(now)
 
     # Transitions.
 
@@ -386,7 +383,7 @@ class ShardProtocol:
 
     def _disconnected(self) -> None:
         if self.state is ShardState.CONNECTED:
-            self._doubt()
+            self.hearing.doubt()
         self.state = ShardState.DISCONNECTED
         self._heartbeat = self._deadline = self.latency = None
 

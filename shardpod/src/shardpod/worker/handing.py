@@ -121,7 +121,7 @@ class Handing:
         assert self.custody is not None
         if event.received_at > self._tick_due:
             self._note_standstill(event.received_at)
-        verdict = self.custody.received(event, self._shards[event.shard_id].protocol.silent_since)
+        verdict = self.custody.received(event, self._shards[event.shard_id].protocol.hearing.silent_since)
         if self.custody.effects:
             self._carry_out()
         if verdict is Verdict.OURS:
@@ -238,8 +238,7 @@ class Handing:
             custody.stood_still(now)  # what waits outside is read late, and nobody can say by how much
         custody.tick(now, connected=self._life.connected(concerned), heard_at=self._life.heard_at(concerned, now))
         self._carry_out()
-        if (since := custody.sign_wanted_since) is not None:
-            self._life.ask(concerned, since, now)
+        self._life.ask(concerned, custody.sign_wanted_since, now, prompt=custody.orders.windows.max_skew)
         taker = custody.taker
         if taker is not None and not self._closed and (self._busy is None or self._busy.done()):
             if taker.may_activate(now):

@@ -238,7 +238,7 @@ class Shard:
             runner.read(on=before.reads)
         if before is not None and session is not None:
             # As far as is known here the same one goes on; what it missed meanwhile is replayed to the new runner.
-            runner.protocol.silent_since = before.protocol.silent_since
+            runner.protocol.hearing.silent_since = before.protocol.hearing.silent_since
         return runner
 
     def _count_of_runner(self, name: str) -> int:

@@ -137,9 +137,9 @@ class ShardRunner:
                 self.protocol.heard()
             self._connection.read(on=on)
 
-    def ask_for_a_sign(self) -> None:
-        """See to it that a connection that lives is heard of soon."""
-        self.protocol.ask_for_a_sign()
+    def ask_for_a_sign(self, prompt: float) -> None:
+        """See to it that a connection that lives is heard of soon: if it answers within `prompt` seconds."""
+        self.protocol.ask_for_a_sign(self._now(), prompt)
         self._settle()
 
     @property

@@ -39,16 +39,21 @@ class SignsOfLife:
 
     def heard_at(self, shard_ids: Collection[int], now: float) -> float:
         """When the session that is silent for longest was heard of."""
-        return min((shard.protocol.heard_at for _, shard in self._with_a_session(shard_ids)), default=now)
+        return min((shard.protocol.hearing.heard_at for _, shard in self._with_a_session(shard_ids)), default=now)
 
-    def ask(self, shard_ids: Collection[int], since: float, now: float) -> None:
-        """Ask those who were not heard of since then; who has not answered yet is asked again after a while."""
-        for shard_id, shard in self._with_a_session(shard_ids):
-            heard_at, asked_at = shard.protocol.heard_at, self._asked_at.get(shard_id, -inf)
+    def ask(self, shard_ids: Collection[int], since: float | None, now: float, *, prompt: float) -> None:
+        """Ask those who were not heard of since then; who has not answered yet is asked again after a while.
+
+        So is every session that took longer than `prompt` seconds: what comes by it counts as late until it answers
+        promptly.
+        """
+        for shard_id, shard in self._with_a_session(self._shards):
+            heard_at, asked_at = shard.protocol.hearing.heard_at, self._asked_at.get(shard_id, -inf)
             pause = PAUSE if heard_at >= asked_at else PATIENCE
-            if heard_at < since and now >= asked_at + pause:
+            silent = shard_id in shard_ids and since is not None and heard_at < since
+            if (silent or shard.protocol.hearing.silent_since is not None) and now >= asked_at + pause:
                 self._asked_at[shard_id] = now
-                shard.runner.ask_for_a_sign()
+                shard.runner.ask_for_a_sign(prompt)
 
     def _with_a_session(self, shard_ids: Collection[int]) -> list[tuple[int, Shard]]:
         """Or with one to come: Discord has refused the others for good."""

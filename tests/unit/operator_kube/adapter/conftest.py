@@ -1,21 +1,43 @@
 """An API server in memory, with as much of the Deployment controller as rolling one pod takes, and what stands on it.
 
-It can fail before or after it has done what it was asked for, as a server does whose answer is lost.
+It can fail before or after it has done what it was asked for, as a server does whose answer is lost. And it refuses,
+as a real one does, what the rules in the chart do not allow.
 """
 
 import base64
 from collections import Counter
+from contextlib import contextmanager
 from copy import deepcopy
+from http import HTTPStatus
+from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway_operator.core.layout import pod_name
 from gateway_operator.core.world import InstanceSpec, PodSpec
-from gateway_operator.kube.api import DEPLOYMENT, GATEWAY, POD, SECRET, ApiError, Kind
+from gateway_operator.kube.api import DEPLOYMENT, GATEWAY, LEASE, POD, SECRET, ApiError, Kind
 from gateway_operator.kube.names import CONTAINER, NUMBER, REVISION, gateway_labels, range_labels
 from shardpod.contract import ShardRange
 
 NAMESPACE = "bots"
+RULES = Path(__file__).parents[4] / "charts" / "discord-gateway-operator" / "templates" / "_rules.tpl"
+VERBS = {"find": {"list"}, "apply": {"create", "patch"}, "try": {"create", "patch"}, "replace": {"update"}}
+"""What RBAC calls a request; another one by its own name."""
+
+
+def allowed():
+    """By API group and resource, the verbs that the operator's rules in the chart allow."""
+    text = RULES.read_text().partition('"operator.rules" -}}')[2].partition("{{- end")[0]
+    return {
+        (group, resource): set(rule["verbs"])
+        for rule in yaml.safe_load(text)
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+ALLOWED = allowed()
 
 
 def merged(before, change):
@@ -37,6 +59,7 @@ class Cluster:
     def __init__(self):
         self.done = []
         self.asked = []
+        self.rules = ALLOWED
         self.pending = False
         self._objects = {}
         self._troubles = []
@@ -60,6 +83,15 @@ class Cluster:
         """As another one writes it."""
         key = (kind.name, body["metadata"]["namespace"], body["metadata"]["name"])
         return self._store(key, kind, body)
+
+    @contextmanager
+    def as_person(self):
+        """May do everything."""
+        self.rules = None
+        try:
+            yield self
+        finally:
+            self.rules = ALLOWED
 
     # What KubeApi has.
 
@@ -99,8 +131,11 @@ class Cluster:
             return self._store((kind.name, namespace, name), kind, wanted)
 
     async def patch(self, kind, namespace, name, change, *, subresource=None):
-        with self._asked("patch", kind, name):
+        with self._asked("patch", kind, name, subresource):
             there = self._there(kind, namespace, name)
+            version = there["metadata"]["resourceVersion"]
+            if change.get("metadata", {}).get("resourceVersion", version) != version:
+                raise ApiError("the object has been modified", 409)
             change = {subresource: change[subresource]} if subresource else change
             return self._store((kind.name, namespace, name), kind, merged(there, change))
 
@@ -197,7 +232,12 @@ class Cluster:
             raise ApiError(f"{name} not found", 404)
         return there
 
-    def _asked(self, verb, kind: Kind, name):
+    def _asked(self, verb, kind: Kind, name, subresource=None):
+        if self.rules and kind is not LEASE:  # by a Role of its own, for its one name
+            plural = "/".join(part for part in (kind.plural, subresource) if part)
+            rules = self.rules[kind.api_version.rpartition("/")[0], plural]
+            if missing := VERBS.get(verb, {verb}) - rules:
+                raise ApiError(f"the chart's rules do not allow to {missing} {plural}", HTTPStatus.FORBIDDEN)
         request = f"{verb} {kind.name} {name}"
         self.asked.append(f"{verb} {kind.name}")
         trouble = next((one for one in self._troubles if request.startswith(one[0])), None)

@@ -78,6 +78,22 @@ async def test_one_that_somebody_has_emptied_gets_a_new_value(cluster, owner, da
     assert await control_secret(cluster, owner) == value
 
 
+async def test_of_two_that_write_a_value_at_once_one_counts(cluster, owner, monkeypatch):
+    await control_secret(cluster, owner)
+    cluster.put(SECRET, cluster.look(SECRET, SECRET_NAME) | {"data": {}})
+    emptied = cluster.look(SECRET, SECRET_NAME)
+    value = await control_secret(cluster, owner)
+
+    async def as_it_was(*_):
+        return emptied
+
+    monkeypatch.setattr(cluster, "get", as_it_was)
+    with pytest.raises(ApiError, match="modified"):
+        await control_secret(cluster, owner)
+    monkeypatch.undo()
+    assert await control_secret(cluster, owner) == value
+
+
 # Policies.
 
 
@@ -94,7 +110,8 @@ async def test_one_that_somebody_deletes_is_there_again_a_minute_later_and_the_s
 ):
     await companions.follow(shard_set((0, 3), (4, 7)))
     for kind, name in ((SECRET, SECRET_NAME), (NETWORK_POLICY, POLICY), (DISRUPTION_BUDGET, POLICY)):
-        await cluster.delete(kind, owner.namespace, name)
+        with cluster.as_person():
+            await cluster.delete(kind, owner.namespace, name)
     clock.advance(APPLY_AGAIN)
     await companions.follow(shard_set((0, 3), (4, 7)))
 

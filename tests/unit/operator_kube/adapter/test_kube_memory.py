@@ -220,7 +220,8 @@ async def test_one_that_was_deleted_is_made_anew_by_the_operator_that_has_it(tak
     memory = await take_up()
     memory.remember_shard_set(ACTIVE)
     await memory.flush()
-    await cluster.delete(CONFIG_MAP, owner.namespace, STATE)
+    with cluster.as_person():
+        await cluster.delete(CONFIG_MAP, owner.namespace, STATE)
     memory.remember_last_number(8)
     await memory.flush()
     memory.remember_last_number(9)
@@ -232,7 +233,8 @@ async def test_one_that_was_deleted_is_made_anew_by_the_operator_that_has_it(tak
 async def test_two_operators_never_both_store_also_if_it_was_deleted_between(take_up, cluster, owner):
     former = await take_up()
     successor = await take_up()
-    await cluster.delete(CONFIG_MAP, owner.namespace, STATE)
+    with cluster.as_person():
+        await cluster.delete(CONFIG_MAP, owner.namespace, STATE)
     former.remember_last_number(99)
     await former.flush()
     successor.remember_last_number(8)

@@ -180,7 +180,8 @@ async def test_a_secret_that_cannot_be_read_costs_its_own_sessions_only(memory, 
 
 
 async def test_a_deleted_secret_costs_its_own_sessions_only_and_is_written_again(memory, cluster, take_up):
-    await cluster.delete(SECRET, "bots", FIRST)
+    with cluster.as_person():
+        await cluster.delete(SECRET, "bots", FIRST)
     again = await take_up()
     assert again.remembered_checkpoints() == sessions(shards=(2, 3))
 

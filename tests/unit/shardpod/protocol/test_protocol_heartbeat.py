@@ -197,12 +197,12 @@ def test_asked_for_a_sign_it_beats_out_of_turn_and_is_heard_of_when_that_is_ackn
     shard.now += 10.0
     shard.take()
 
-    shard.protocol.ask_for_a_sign()
+    shard.ask()
     assert shard.sent() == [{"op": 1, "d": 41}]
-    assert shard.protocol.silent_since == heard_at
+    assert shard.protocol.hearing.silent_since == heard_at
 
     shard.hear(11)
-    assert (shard.protocol.silent_since, shard.protocol.heard_at) == (None, shard.now)
+    assert (shard.protocol.hearing.silent_since, shard.protocol.hearing.heard_at) == (None, shard.now)
 
 
 def test_what_comes_before_the_sign_proves_nothing_for_it_may_have_been_held_up(drive):
@@ -210,37 +210,37 @@ def test_what_comes_before_the_sign_proves_nothing_for_it_may_have_been_held_up(
     shard = drive().identify()
     heard_at = shard.now
     shard.now += 30.0
-    shard.protocol.ask_for_a_sign()
+    shard.ask()
     shard.now += 0.5
     shard.event("TYPING_START", s=2)
-    assert (shard.protocol.silent_since, shard.protocol.heard_at) == (heard_at, heard_at)
+    assert (shard.protocol.hearing.silent_since, shard.protocol.hearing.heard_at) == (heard_at, heard_at)
 
     shard.lose()
-    assert shard.protocol.silent_since == heard_at, "nor does the end of the connection"
+    assert shard.protocol.hearing.silent_since == heard_at, "nor does the end of the connection"
 
 
 def test_an_acknowledgement_of_the_beat_before_is_no_sign(drive):
     shard = drive().identify()
     shard.wait_for_timer()  # the regular beat, which waits with all else
-    heard_at = shard.protocol.heard_at
+    heard_at = shard.protocol.hearing.heard_at
     shard.now += 1.0
-    shard.protocol.ask_for_a_sign()
+    shard.ask()
     shard.hear(11)
-    assert shard.protocol.silent_since == heard_at
+    assert shard.protocol.hearing.silent_since == heard_at
 
     shard.hear(11)
-    assert shard.protocol.silent_since is None
+    assert shard.protocol.hearing.silent_since is None
 
 
 def test_who_answers_more_slowly_than_it_is_asked_has_answered_the_first_question(drive):
     shard = drive().identify()
     shard.now += 10.0
     for _ in range(3):
-        shard.protocol.ask_for_a_sign()
+        shard.ask()
         shard.now += 1.0
     shard.hear(11)
 
-    assert (shard.protocol.silent_since, shard.protocol.heard_at) == (None, shard.now)
+    assert (shard.protocol.hearing.silent_since, shard.protocol.hearing.heard_at) == (None, shard.now)
 
 
 def test_an_acknowledgement_that_never_came_is_given_up_for_lost_an_interval_later(drive):
@@ -254,9 +254,27 @@ def test_an_acknowledgement_that_never_came_is_given_up_for_lost_an_interval_lat
     shard.hear(11)
 
     shard.now += 1.0
-    shard.protocol.ask_for_a_sign()
+    shard.ask()
     shard.hear(11)
-    assert shard.protocol.silent_since is None
+    assert shard.protocol.hearing.silent_since is None
+
+
+def test_an_answer_that_took_long_says_nothing_of_what_was_sent_after_the_question(drive):
+    """What stalls on its way comes all at once: what was sent before it, the answer, and what was sent since."""
+    shard = drive().identify()
+    shard.now += 10.0
+    asked_at = shard.now
+    shard.ask(prompt=5.0)
+    shard.now += 12.0
+    shard.hear(11)
+    assert (shard.protocol.hearing.silent_since, shard.protocol.hearing.heard_at) == (asked_at, asked_at)
+    shard.event("TYPING_START", s=2)
+    assert shard.protocol.hearing.silent_since == asked_at, "it may have been sent just after the question"
+
+    shard.ask(prompt=5.0)
+    shard.now += 5.0
+    shard.hear(11)
+    assert (shard.protocol.hearing.silent_since, shard.protocol.hearing.heard_at) == (None, shard.now)
 
 
 def test_one_that_is_not_connected_cannot_be_asked(drive):
@@ -264,5 +282,5 @@ def test_one_that_is_not_connected_cannot_be_asked(drive):
     shard.lose()
     shard.take()
 
-    shard.protocol.ask_for_a_sign()
+    shard.ask()
     assert shard.take() == []

@@ -210,21 +210,37 @@ def test_until_resumed_it_knows_since_when_it_may_have_missed_something(drive):
     shard = drive().identify()
     shard.event("TYPING_START", s=2)
     heard_at = shard.now
-    assert shard.protocol.silent_since is None
+    assert shard.protocol.hearing.silent_since is None
 
     shard.now += 30.0
     shard.lose()
-    assert shard.protocol.silent_since == heard_at
+    assert shard.protocol.hearing.silent_since == heard_at
 
     shard.connect()
     shard.event("TYPING_START", s=3)
     shard.lose()
     shard.connect()
     shard.event("TYPING_START", s=4)
-    assert shard.protocol.silent_since == heard_at, "a Resume that broke off has not replayed all"
+    assert shard.protocol.hearing.silent_since == heard_at, "a Resume that broke off has not replayed all"
 
     shard.event("RESUMED", s=5)
-    assert shard.protocol.silent_since is None
+    assert shard.protocol.hearing.silent_since is None
+
+
+def test_a_resume_that_took_long_leaves_in_doubt_what_was_sent_meanwhile(drive):
+    shard = drive().identify()
+    shard.ask(prompt=5.0)
+    shard.hear(11)
+    shard.lose()
+    shard.connect()
+    resumed_at = shard.now
+    shard.now += 6.0
+    shard.event("RESUMED", s=2)
+    assert (shard.protocol.hearing.silent_since, shard.protocol.hearing.heard_at) == (resumed_at, resumed_at)
+
+    shard.ask(prompt=5.0)
+    shard.hear(11)
+    assert shard.protocol.hearing.silent_since is None
 
 
 def test_a_new_session_has_missed_nothing(drive):
@@ -233,4 +249,4 @@ def test_a_new_session_has_missed_nothing(drive):
     assert shard.protocol.session is None
 
     shard.identify(session_id="b" * 32)
-    assert shard.protocol.silent_since is None
+    assert shard.protocol.hearing.silent_since is None

@@ -36,7 +36,9 @@ async def test_cut_off_a_session_that_is_lost_twice_soon_after_it_was_resumed_is
     await asyncio.sleep(1)
     rig.line.hello()
     await asyncio.sleep(0.1)
-    silent_for = asyncio.get_running_loop().time() - next(iter(rig.worker._shards.values())).protocol.silent_since
+    silent_for = (
+        asyncio.get_running_loop().time() - next(iter(rig.worker._shards.values())).protocol.hearing.silent_since
+    )
     assert silent_for > 300, "what is replayed may be as old as that"
 
     assert len(rig.network.lines) == dials + 1

@@ -87,7 +87,8 @@ async def test_of_two_with_one_token_the_one_that_runs_goes_on_under_the_next_op
         pass
     data = cluster.look(SECRET, "mybot-token")["data"]
     cluster.put(SECRET, cluster.look(SECRET, "other-token") | {"data": data})
-    await cluster.patch(GATEWAY, "bots", "other", {"status": None})
+    with cluster.as_person():
+        await cluster.patch(GATEWAY, "bots", "other", {"status": None})
     async with replica():
         await asyncio.sleep(10.0)
 
@@ -163,7 +164,8 @@ async def test_a_gateway_goes_on_when_a_person_deletes_something_of_it(replica, 
     resource()
     async with replica() as gateways:
         for kind in (CONFIG_MAP, SECRET):
-            await cluster.delete(kind, "bots", what)
+            with cluster.as_person():
+                await cluster.delete(kind, "bots", what)
         await asyncio.sleep(15.0)
         resource(shards=2)
         gateways.note_change(MYBOT)
@@ -176,7 +178,8 @@ async def test_a_gateway_goes_on_when_a_person_deletes_something_of_it(replica, 
 async def test_a_deleted_gateway_is_given_up(replica, resource, cluster):
     resource()
     async with replica() as gateways:
-        await cluster.delete(GATEWAY, *MYBOT)
+        with cluster.as_person():
+            await cluster.delete(GATEWAY, *MYBOT)
         gateways.note_change(MYBOT)
         await asyncio.sleep(5.0)
         assert gateways.names() == ()
@@ -185,7 +188,8 @@ async def test_a_deleted_gateway_is_given_up(replica, resource, cluster):
 async def test_one_that_is_made_anew_with_the_same_name_is_begun_anew(replica, resource, cluster):
     resource()
     async with replica() as gateways:
-        await cluster.delete(GATEWAY, *MYBOT)
+        with cluster.as_person():
+            await cluster.delete(GATEWAY, *MYBOT)
         again = resource()
         gateways.note_change(MYBOT)
         await asyncio.sleep(5.0)
@@ -203,7 +207,8 @@ async def test_the_token_of_a_deleted_gateway_may_be_used_by_another(replica, re
     resource("other")
     async with replica() as gateways:
         assert reason(cluster, "other") == "TokenInUse"
-        await cluster.delete(GATEWAY, *MYBOT)
+        with cluster.as_person():
+            await cluster.delete(GATEWAY, *MYBOT)
         gateways.note_change(MYBOT)
         await asyncio.sleep(20.0)
 

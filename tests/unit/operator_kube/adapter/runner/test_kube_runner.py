@@ -208,7 +208,8 @@ async def test_a_resource_that_was_deleted_and_made_anew_is_another(runner_of, r
     resource()
     runner = runner_of()
     await passing(runner)
-    await cluster.delete(GATEWAY, *KEY)
+    with cluster.as_person():
+        await cluster.delete(GATEWAY, *KEY)
     resource()
     cluster.done.clear()
     runner.note_change()

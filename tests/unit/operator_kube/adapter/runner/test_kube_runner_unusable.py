@@ -68,7 +68,8 @@ async def test_a_missing_secret_is_told_and_taken_up_when_it_is_there(
     runner_of, resource, cluster, condition, passing, clock
 ):
     resource()
-    await cluster.delete(SECRET, "bots", "mybot-token")
+    with cluster.as_person():
+        await cluster.delete(SECRET, "bots", "mybot-token")
     runner = runner_of()
     await passing(runner)
     assert condition()["reason"] == "SecretMissing"

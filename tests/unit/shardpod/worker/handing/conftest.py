@@ -58,8 +58,10 @@ class Half:
         self.lost = dict.fromkeys(range(self.count), 0)
         self.shards = {
             shard: SimpleNamespace(
-                protocol=SimpleNamespace(state=ShardState.CONNECTED, silent_since=None, heard_at=inf),
-                runner=SimpleNamespace(reads=True, ask_for_a_sign=lambda shard=shard: self.signs.append(shard)),
+                protocol=SimpleNamespace(
+                    state=ShardState.CONNECTED, hearing=SimpleNamespace(silent_since=None, heard_at=inf)
+                ),
+                runner=SimpleNamespace(reads=True, ask_for_a_sign=lambda prompt, shard=shard: self.signs.append(shard)),
                 counted=lambda name, shard=shard: self.lost[shard],
             )
             for shard in range(self.count)
