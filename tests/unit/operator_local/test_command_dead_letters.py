@@ -31,6 +31,7 @@ class Pod:
         self.letters = list(letters)
         self.told: list[tuple[str, dict]] = []
         self.address: str | None = None
+        self.between_two_sets = False
         self._secret = secret
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -40,6 +41,8 @@ class Pod:
             return web.json_response({"deadLetters": self.letters})
         body = await request.json()
         self.told.append((request.path, body))
+        if self.between_two_sets and request.path.endswith("/replay"):
+            return web.json_response({"done": 0})
         chosen = [one for one in self.letters if body.get("all") or one["key"] in body["keys"]]
         return web.json_response({"done": len(chosen)})
 
@@ -160,6 +163,17 @@ def test_a_key_that_is_none_is_said(run):
 
     assert result.exit_code == 2
     assert result.stderr == "1 of the keys given are not among the dead letters\n"
+
+
+@pytest.mark.parametrize(("arguments", "words"), [(("--all",), "2 dead letters"), (("--key", "session:9"), "1 of the")])
+def test_what_cannot_be_replayed_in_a_reshard_is_said(run, pods, arguments, words):
+    for pod in pods:
+        pod.between_two_sets = True
+    result = run("replay", *arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "0 dead letters queued for delivery\n")
+    assert result.stderr.startswith(words)
+    assert "until the reshard is over" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("--all", "--key", "session:7")])

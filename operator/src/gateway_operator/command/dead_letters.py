@@ -15,7 +15,7 @@ from .cluster.choice import WHICH_SIDE, cluster_chosen, cluster_options
 from .cluster.letters import with_pods_on_cluster
 from .console import print_view
 from .errors import UserError
-from .letters import DeadLetter, Pods, decided, listed
+from .letters import DeadLetter, Pods, decided, listed, replayed
 from .pod_http import PodHttp
 from .running import FILE_OR_NAME, find_running, understood
 
@@ -42,6 +42,8 @@ Examples
 
 Exit code 3 if the gateway does not run.
 """
+
+_NOT_NOW = "cannot be delivered now: until the reshard is over their guilds are the other shard set's, or on their way"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
@@ -91,9 +93,11 @@ def list_them(*, file_or_name: str | None, state_dir: Path | None, output: str |
 @_which
 def replay(*, file_or_name: str | None, state_dir: Path | None, keys: tuple[str, ...], every: bool) -> None:
     chosen = _chosen(keys, every=every)
-    done = _with_pods(file_or_name, state_dir, lambda pods: decided(pods, "replay", chosen))
+    done, left = _with_pods(file_or_name, state_dir, lambda pods: replayed(pods, chosen))
     click.echo(f"{_count(done)} queued for delivery")
-    _complain_of_unknown(keys, done)
+    if left:
+        raise UserError(f"{_count(left)} {_NOT_NOW}")
+    _complain_of(keys, done, f"not among the dead letters, or {_NOT_NOW}")
 
 
 @dead_letters.command(
@@ -105,7 +109,7 @@ def discard(*, file_or_name: str | None, state_dir: Path | None, keys: tuple[str
     chosen = _chosen(keys, every=every)
     done = _with_pods(file_or_name, state_dir, lambda pods: decided(pods, "discard", chosen))
     click.echo(f"{_count(done)} deleted")
-    _complain_of_unknown(keys, done)
+    _complain_of(keys, done, "not among the dead letters")
 
 
 def _with_pods(
@@ -125,9 +129,9 @@ def _chosen(keys: tuple[str, ...], *, every: bool) -> tuple[str, ...] | None:
     return None if every else keys
 
 
-def _complain_of_unknown(keys: tuple[str, ...], done: int) -> None:
+def _complain_of(keys: tuple[str, ...], done: int, why: str) -> None:
     if (missing := len(set(keys)) - done) > 0:
-        raise UserError(f"{missing} of the keys given are not among the dead letters")
+        raise UserError(f"{missing} of the keys given are {why}")
 
 
 def _count(letters: int) -> str:

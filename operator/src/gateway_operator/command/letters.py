@@ -62,6 +62,12 @@ async def decided(pods: Pods, what: str, keys: Sequence[str] | None) -> int:
     return sum(_understood(pod, text, _Done).done for pod, text in await pods.ask(what, keys))
 
 
+async def replayed(pods: Pods, keys: Sequence[str] | None) -> tuple[int, int]:
+    """How many are delivered again; and, if none of all was, how many there are. Raises UserError."""
+    done = await decided(pods, "replay", keys)
+    return done, len(await listed(pods)) if keys is None and not done else 0
+
+
 def _understood(pod: str, text: str, kind: type[_Answer]) -> _Answer:
     try:
         return kind.model_validate_json(text)

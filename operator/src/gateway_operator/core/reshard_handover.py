@@ -97,7 +97,7 @@ def _lost(givers: _States, takers: _States, lease: LeaseView, now: float) -> str
     for name in takers.names("lost"):
         return f"{name} cannot take the range{takers.why(name)}"
     for name in givers.names("undone"):
-        return f"the bot did not acknowledge in time what {name} had sent it{givers.why(name)}"
+        return f"{name} could not fence it{givers.why(name)}"
     may_be_live = lease.opened or not _over(lease, now) or takers.names("live", "expired", "settled")
     # Without what this giver knew before its fence, who has not begun to deliver cannot begin any more.
     cannot_begin = takers.names("waiting", "rehearsed", "rehearsing")
@@ -127,5 +127,5 @@ def _still_to_come(givers: _States, takers: _States) -> str:
             return f"{name} is delivering, and has not yet settled all{takers.why(name)}"
     unfenced = [name for name in givers.said if name not in givers.names("fenced", "lost")]
     for name in unfenced:
-        return f"{name} is waiting for the bot to acknowledge{givers.why(name)}"
+        return f"{name} is fencing it{givers.why(name)}"
     return "its new owners are about to begin"

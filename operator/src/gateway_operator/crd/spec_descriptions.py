@@ -30,8 +30,9 @@ SPEC_DESCRIPTIONS = {
         "delivery": "How events reach the bot.",
         "paused": "Whether changes are held: no pod is replaced for new settings, no reshard begins, and none goes on "
         "to another range. What keeps the bot connected goes on: pods that crash or are evicted are started again.",
-        "suspend": "Whether all pods are ended. Their sessions are closed so that they can be resumed, and all events "
-        "that wait are kept. Sessions resume if it is false again within about a minute and a half; later each shard "
+        "suspend": "Whether all pods are ended. Their sessions are closed so that they can be resumed. On one "
+        "machine all events that wait are kept; on Kubernetes they and the dead letters go with the pods, but for what "
+        "Discord replays. Sessions resume if it is false again within about a minute and a half; later each shard "
         "identifies anew, and what happened meanwhile is missed.",
         "template": "What the pods are to have beside what the operator gives them, such as nodeSelector or resources. "
         "Without Kubernetes it is not used.",
@@ -136,7 +137,8 @@ SPEC_DESCRIPTIONS = {
         "spool": "Disk for events that wait longer than some seconds, so that they outlive the pod's process.",
     },
     "Spool": {
-        "maxBytes": "The disk of one pod for events that wait, such as 2Gi. 0: nothing is written to disk.",
+        "maxBytes": "The disk of one pod for events that wait, such as 2Gi. 0: they wait in memory alone. "
+        "Checkpoints and dead letters are on disk all the same.",
     },
     "Events": {
         "include": "The event types that are delivered, as Discord names them, such as MESSAGE_CREATE. Empty: all.",

@@ -14,6 +14,7 @@ from .events import event, event_name
 from .happenings import Happening, happenings
 from .names import Owner, pod_selector
 from .status_body import status_body
+from .wording import worded_for_cluster
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class Reporter:
         if now < self._due:
             return
         date = self._calendar().astimezone(UTC)
+        status = worded_for_cluster(status)
         body = status_body(
             status,
             generation=generation,

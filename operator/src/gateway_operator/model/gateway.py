@@ -208,7 +208,7 @@ class Sink(_Part):
 
 class Spool(_Part):
     max_bytes: SpoolBytes = 2 * 2**30
-    """0: nothing is written to disk."""
+    """0: events wait in memory alone."""
 
 
 class Queue(_Part):

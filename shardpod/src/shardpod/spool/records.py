@@ -78,10 +78,10 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What holds after a write. `dead_letters_dropped`: removed in it because there were too many."""
+    """What holds after a write. `dead_letters_dropped`: removed in it because there were too many, by event type."""
 
     totals: Totals
-    dead_letters_dropped: int = 0
+    dead_letters_dropped: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Restored(msgspec.Struct, frozen=True):

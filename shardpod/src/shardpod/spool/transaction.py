@@ -18,7 +18,7 @@ def apply_changes(db: sqlite3.Connection, changes: Changes, limits: PageLimits) 
     totals = _remove(db, totals, "dead_letters", changes.remove_dead)
     if changes.session is not None:
         _put_session(db, changes.session)
-    dropped = 0
+    dropped: dict[str, int] = {}
     if changes.add_dead:
         _limit(db, limits.dead_letters)
         totals, dropped = _add_dead(db, totals, changes.add_dead)
@@ -105,7 +105,7 @@ def _add(db: sqlite3.Connection, totals: Totals, events: Sequence[StoredEvent]) 
     return msgspec.structs.replace(totals, events=totals.events + len(by_id), bytes=totals.bytes + size)
 
 
-def _add_dead(db: sqlite3.Connection, totals: Totals, letters: Sequence[DeadLetter]) -> tuple[Totals, int]:
+def _add_dead(db: sqlite3.Connection, totals: Totals, letters: Sequence[DeadLetter]) -> tuple[Totals, dict[str, int]]:
     rows = (
         (
             letter.id,
@@ -123,10 +123,11 @@ def _add_dead(db: sqlite3.Connection, totals: Totals, letters: Sequence[DeadLett
     )
     db.executemany("INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     (kept,) = db.execute("SELECT count(*) FROM dead_letters").fetchone()
-    dropped = max(0, kept - MAX_DEAD_LETTERS)
-    if dropped:
-        db.execute(
-            "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters ORDER BY died_wall, id LIMIT ?)",
-            (dropped,),
-        )
-    return msgspec.structs.replace(totals, dead_letters=kept - dropped), dropped
+    too_many = max(0, kept - MAX_DEAD_LETTERS)
+    if not too_many:
+        return msgspec.structs.replace(totals, dead_letters=kept), {}
+    oldest = "SELECT id FROM dead_letters ORDER BY died_wall, id LIMIT ?"
+    by_type = f"SELECT type, count(*) FROM dead_letters WHERE id IN ({oldest}) GROUP BY type"  # noqa: S608 -- constants
+    dropped = dict(db.execute(by_type, (too_many,)).fetchall())
+    db.execute(f"DELETE FROM dead_letters WHERE id IN ({oldest})", (too_many,))  # noqa: S608 -- constants
+    return msgspec.structs.replace(totals, dead_letters=MAX_DEAD_LETTERS), dropped

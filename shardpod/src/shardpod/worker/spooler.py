@@ -7,7 +7,7 @@ replays what it can.
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +47,10 @@ Sessions = Callable[[int], StoredSession]
 
 
 class Spooler:
-    """The files of a worker's shards. `max_bytes` bounds the payloads that are on disk, over all shards."""
+    """The files of a worker's shards. `max_bytes` bounds the payloads that are on disk, over all shards.
+
+    `letters_dropped`: how many dead letters had to make room for newer ones, by event type, is counted there.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Spooler:
         *,
         max_bytes: int,
         session_of: Sessions,
+        letters_dropped: MutableMapping[str, int],
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -63,6 +67,7 @@ class Spooler:
         self._directory = directory
         self._max_bytes = max_bytes
         self._session_of = session_of
+        self._letters_dropped = letters_dropped
         self._now = now
         self._wall = wall
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
@@ -192,6 +197,8 @@ class Spooler:
             return False
         file.written(writing, shard, written.totals)
         if written.dead_letters_dropped:
+            for event_type, number in written.dead_letters_dropped.items():
+                self._letters_dropped[event_type] = self._letters_dropped.get(event_type, 0) + number
             logger.error(
                 "the oldest dead letters made room", shard=shard.shard_id, dropped=written.dead_letters_dropped
             )

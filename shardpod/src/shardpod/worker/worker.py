@@ -157,6 +157,7 @@ class Worker:
             Path(self._settings.scratch),
             max_bytes=self._settings.spool_max_bytes,
             session_of=lambda shard_id: self._shards[shard_id].to_store(),
+            letters_dropped=self._dropped["dead_letters_full"],
             now=self._loop.time,
             wall=wall,
         )

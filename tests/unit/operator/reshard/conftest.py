@@ -72,6 +72,7 @@ class Pod:
     stopping: bool = False
     told: Assignment | None = None
     state: str | None = None
+    reason: str | None = None
     says: dict[str, Any] = field(default_factory=dict)
     shards: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -127,7 +128,7 @@ class Pod:
         said = None
         if handover is not None and self.state is not None:
             role = "giver" if self.spec.pod.epoch == handover.from_epoch else "taker"
-            said = HandoverObserved(number=handover.number, role=role, state=self.state)
+            said = HandoverObserved(number=handover.number, role=role, state=self.state, reason=self.reason)
         state = "released" if self._given() else "connected"
         healthy = {"state": state, "all_guilds_loaded": True, "calm_for": LONG, "guilds": 100}
         return Observed.model_validate(

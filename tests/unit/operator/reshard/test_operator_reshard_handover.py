@@ -103,6 +103,17 @@ def test_a_giver_that_could_not_fence_gets_it_back_at_once_if_no_lease_was_grant
     assert all(one.handover is None for one in going.planned.assignments.values())
 
 
+def test_a_giver_says_itself_why_it_could_not_fence(going):
+    """Not always by the bot's fault: its session may be silent, or was interrupted."""
+    freeze(going, "undone", "waiting")
+    for pod in going.pods.values():
+        pod.reason = "one of its sessions is silent, and may be dead"
+    going.pass_()
+
+    giver = min(going.planned.givers)
+    assert going.reshard.giving_back == f"{giver} could not fence it (one of its sessions is silent, and may be dead)"
+
+
 def test_a_handover_given_back_is_tried_again_under_another_number_after_the_history(going):
     number = going.reshard.handover.number
     freeze(going, "undone", "waiting")

@@ -114,6 +114,18 @@ async def test_a_resource_that_is_gone_ends_no_pass(reporter_of, status_of):
     await reporter_of().report(status_of(), generation=1)
 
 
+async def test_commands_are_named_as_a_person_gives_them_on_a_cluster(report, cluster, status_of, reshard_of):
+    """`kubectl describe` shows the resource: it must not send anybody to a command of another machine."""
+    hint = "not now: `discord-gateway reshard --resume` lets it go on"
+    waits = reshard_of("Starting", waiting_for=hint, message=f"it waits: {hint}")
+    await report(status_of(Degraded=(True, "Paused", hint), reshard=waits))
+
+    written = status(cluster)
+    (degraded,) = [one for one in written["conditions"] if one["type"] == "Degraded"]
+    for words in (degraded["message"], written["reshard"]["waitingFor"], written["reshard"]["message"]):
+        assert "`kubectl dgw reshard --resume`" in words
+
+
 # Events.
 
 

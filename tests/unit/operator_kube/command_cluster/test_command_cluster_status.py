@@ -146,7 +146,7 @@ def test_a_status_of_another_version_says_where_they_differ(cluster, dgw):
 
 def test_without_a_name_each_gateway_is_summed_up(cluster, dgw):
     away = {"type": "Degraded", "status": "True", "reason": "Away"}
-    away["message"] = "the bot is away: see `discord-gateway status`"
+    away["message"] = "the bot is away: see `kubectl dgw status`"
     cluster.put("other", status={"conditions": [away]})
     cluster.put("young", seen=False)
     cluster.put("third", "elsewhere")

@@ -101,9 +101,9 @@ def test_an_event_becomes_a_dead_letter_in_one_write(store, stored, letter, read
 
 def test_the_dead_letters_that_died_first_make_room_and_are_counted(store, letter):
     first = [letter(id_, died=float(id_)) for id_ in range(1, MAX_DEAD_LETTERS + 1)]
-    assert store.write(Changes(add_dead=first)).dead_letters_dropped == 0
+    assert store.write(Changes(add_dead=first)).dead_letters_dropped == {}
     written = store.write(Changes(add_dead=[letter(id_, died=2000.0 + id_) for id_ in range(2001, 2004)]))
-    assert (written.dead_letters_dropped, written.totals.dead_letters) == (3, MAX_DEAD_LETTERS)
+    assert (written.dead_letters_dropped, written.totals.dead_letters) == ({"MESSAGE_CREATE": 3}, MAX_DEAD_LETTERS)
     kept = [one.id for one in store.dead_letters()]
     assert (kept[0], kept[-3:], len(kept)) == (4, [2001, 2002, 2003], MAX_DEAD_LETTERS)
 

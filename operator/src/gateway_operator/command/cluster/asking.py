@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -45,7 +44,7 @@ class Cluster:
             if error.trouble is Trouble.UNREACHABLE:
                 return None
             raise
-        return spoken_for_cluster(resource.status) if resource.status and resource.up_to_date else None
+        return resource.status if resource.up_to_date else None
 
 
 class ClusterAwayError(UserError):
@@ -82,19 +81,3 @@ def _asked(file_or_name: str | None) -> tuple[str | None, str | None]:
         if file_or_name.startswith(prefix):
             return file_or_name.removeprefix(prefix), None
     return asked_gateway(file_or_name)
-
-
-def for_cluster(words: str) -> str:
-    """The operator names the commands as they are called on one machine."""
-    return re.sub(r"`discord-gateway (status|reshard|restart|dead-letters)\b", r"`kubectl dgw \1", words)
-
-
-def spoken_for_cluster(status: GatewayStatus) -> GatewayStatus:
-    """The same in words that are right on a cluster."""
-    conditions = tuple(
-        condition.model_copy(update={"message": for_cluster(condition.message)}) for condition in status.conditions
-    )
-    reshard = status.reshard
-    if reshard is not None and reshard.waiting_for is not None:
-        reshard = reshard.model_copy(update={"waiting_for": for_cluster(reshard.waiting_for)})
-    return status.model_copy(update={"conditions": conditions, "reshard": reshard})

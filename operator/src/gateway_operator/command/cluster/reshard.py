@@ -16,8 +16,9 @@ from gateway_operator.core.world import ReshardPhase
 from gateway_operator.kube.client.gateways import Resource
 from gateway_operator.kube.client.leader import LeaderError
 from gateway_operator.kube.names import RESHARD_ORDER
+from gateway_operator.kube.wording import for_cluster
 
-from .asking import Cluster, for_cluster, on_cluster
+from .asking import Cluster, on_cluster
 from .choice import Chosen
 
 ABORT, PAUSE, BEGIN = "abort", "pause", "begin"

@@ -13,7 +13,7 @@ from gateway_operator.core.status_model import GatewayStatus
 from gateway_operator.kube.client.gateways import Resource
 from gateway_operator.kube.client.leader import LeaderError
 
-from .asking import Cluster, on_cluster, spoken_for_cluster
+from .asking import Cluster, on_cluster
 from .choice import Chosen
 
 DEAD_LETTERS = "`kubectl dgw dead-letters list`"
@@ -70,7 +70,7 @@ def _show_all(found: list[Resource], chosen: Chosen, output: str | None) -> None
 
 
 def _view(status: GatewayStatus, *, wide: bool) -> RenderableType:
-    return status_view(spoken_for_cluster(status), wide=wide, now=datetime.now(UTC), dead_letters=DEAD_LETTERS)
+    return status_view(status, wide=wide, now=datetime.now(UTC), dead_letters=DEAD_LETTERS)
 
 
 def _as_json(one: Resource) -> dict[str, object]:

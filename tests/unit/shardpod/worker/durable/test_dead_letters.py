@@ -60,6 +60,15 @@ async def test_dead_letters_hold_up_no_checkpoint_and_survive_a_crash(pods):
     assert pods.discord.resumes == [("session-1", 5)]
 
 
+async def test_one_that_has_to_make_room_for_a_newer_one_is_counted_as_dropped(pods, monkeypatch):
+    monkeypatch.setattr("shardpod.spool.transaction.MAX_DEAD_LETTERS", 1)
+    pod = await with_dead_letters(pods)
+    await asyncio.sleep(5)
+
+    assert [one.key for one in await listed(pod)] == ["session-1:4"]
+    assert pod.report.dropped["dead_letters_full"] == {"MESSAGE_CREATE": 1}
+
+
 async def test_what_is_put_back_is_delivered_and_no_longer_listed(pods):
     pod = await with_dead_letters(pods)
     pods.bot.rejects = lambda event: None

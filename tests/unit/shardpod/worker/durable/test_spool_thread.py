@@ -71,7 +71,9 @@ async def test_the_loop_goes_on_while_the_disk_is_slow(rig, until, tmp_path):
 @pytest.mark.parametrize("meanwhile", ["dead_letters", "close"])
 async def test_a_shard_that_is_handed_over_while_all_files_are_walked_through_disturbs_nobody(tmp_path, meanwhile):
     loop = asyncio.get_running_loop()
-    spooler = Spooler(tmp_path, max_bytes=2**20, session_of=lambda _shard: None, now=loop.time, wall=loop.time)
+    spooler = Spooler(
+        tmp_path, max_bytes=2**20, session_of=lambda _shard: None, letters_dropped={}, now=loop.time, wall=loop.time
+    )
     for shard_id in range(3):
         await spooler.open(shard_id)
     walking = asyncio.create_task(getattr(spooler, meanwhile)())
