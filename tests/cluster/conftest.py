@@ -15,6 +15,7 @@ from harness.own_cluster import OwnCluster
 from harness.work import Work
 
 TEST_TIMEOUT_S = 300
+ACCOUNT_WITHIN_S = 60.0
 NAMES = itertools.count(1)
 FAILED = pytest.StashKey[bool]()
 
@@ -89,8 +90,16 @@ def namespace(cluster):
     name = f"test-{os.getpid()}-{next(NAMES)}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    try:
+        # Kubernetes makes it a moment later, and refuses all pods before.
+        cluster.wait_until(
+            lambda: cluster.get("serviceaccount", "default", namespace=name),
+            f"namespace {name} to have its ServiceAccount",
+            ACCOUNT_WITHIN_S,
+        )
+        yield name
+    finally:
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture

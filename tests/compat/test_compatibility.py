@@ -11,7 +11,8 @@ from compatibility.table import render, replace
 
 PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
 
-pytestmark = pytest.mark.timeout(300)  # the first test of all installs the libraries, that of each library runs it
+# The first test of each library runs it. Before the first of all they are installed, which takes its own time.
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 
 @pytest.mark.parametrize("behaviour", Behaviour, ids=lambda behaviour: behaviour.name.lower())

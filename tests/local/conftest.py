@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ spec:
   shards: 4
   sharding: {{shardsPerPod: 2}}
   delivery:
-    timeout: 2s
+    timeout: {timeout}
     sink: {{http: {{url: "http://127.0.0.1:{bot_port}/"}}}}
 """
 
@@ -55,18 +56,36 @@ class Bot:
         self.attempts = []
         self.answer = None
         self.port = 0
+        self._socket = None
         self._runner = None
+        self._site = None
 
     async def start(self):
         app = web.Application(client_max_size=2**26)
         app.router.add_post("/", self._take)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
-        self.port = self._runner.addresses[0][1]
+        if self._socket is None:
+            self._bind()
+        self._site = web.SockSite(self._runner, self._socket)
+        await self._site.start()
 
     async def stop(self):
+        """Nobody listens any more, at a port that stays the bot's: a pod that starts meanwhile must not get it."""
+        await self._site.stop()
+        self._bind()
         await self._runner.cleanup()
+
+    async def close(self):
+        """Stop for good."""
+        await self._runner.cleanup()
+        self._socket.close()
+
+    def _bind(self):
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", self.port))
+        self.port = self._socket.getsockname()[1]
 
     async def _take(self, request):
         data = (await request.json())["data"]
@@ -145,18 +164,21 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path, request):
-    """Parametrize indirectly with a dict: `compression`, and anything that SimulatorSettings takes."""
+    """Parametrize indirectly with a dict: `compression`, `timeout` of a delivery, and what SimulatorSettings takes."""
     options = dict(getattr(request, "param", {}))
     compression = options.pop("compression", "zstd-stream")
+    timeout = options.pop("timeout", "10s")  # if this process were held up for so long, events would rightly come again
     settings = SimulatorSettings(**{"guilds": 60, "max_concurrency": 4, **options})
     bot = Bot()
     async with Simulator(settings) as simulator, contextlib.AsyncExitStack() as stack:
         await bot.start()
-        stack.push_async_callback(bot.stop)
+        stack.push_async_callback(bot.close)
         ca = tmp_path / "secrets" / "simulator" / "ca.crt"
         ca.parent.mkdir(parents=True)
         ca.write_bytes(simulator.ca_pem)
-        manifest = MANIFEST.format(base_url=simulator.rest_url_tls, compression=compression, bot_port=bot.port)
+        manifest = MANIFEST.format(
+            base_url=simulator.rest_url_tls, compression=compression, timeout=timeout, bot_port=bot.port
+        )
         up = Up(tmp_path, manifest)
         stack.push_async_callback(up.end)
         yield World(simulator, bot, up)

@@ -8,6 +8,8 @@ from aiohttp import web
 
 EVENTS, RATE = 1500, 500
 REFUSALS = 15
+UNDECIDED = {"unknown", "disconnected", "identifying"}
+"""States of shards whose pods and workers are just beginning, or who wait for Discord's answer."""
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,7 @@ async def test_nothing_is_lost_while_the_bot_is_away_and_its_events_arrive_in_or
     assert (account.lost, account.doubled, account.order_violations) == ([], [], []), account.report()
 
 
+@pytest.mark.parametrize("world", [{"timeout": "2s"}], indirect=True)
 async def test_a_bot_that_answers_500_429_or_not_at_all_gets_every_event_again_with_the_same_key(world):
     await world.up.start()
     await world.up.wait_for_shards()
@@ -60,7 +63,7 @@ async def test_a_bot_that_answers_500_429_or_not_at_all_gets_every_event_again_w
             case 1:
                 return web.Response(status=429, headers={"Retry-After": "1"})
             case _:
-                await asyncio.sleep(60)  # longer than the manifest's timeout: the pod gives up first
+                await asyncio.sleep(60)  # longer than `timeout`: the pod gives up first
         return None
 
     world.bot.answer = refuse_some
@@ -82,7 +85,8 @@ async def test_sigterm_ends_it_with_status_0_and_leaves_the_sessions_resumable(w
 
     assert status == 0
     assert "is killed" not in world.up.log.read_text()
-    assert [session["connected"] for session in world.simulator.sessions] == [False] * 4
+    await world.wait_until(lambda: not any(connected(world)), "Discord to notice that the connections are closed")
+    assert connected(world) == [False] * 4
 
 
 async def test_pods_outlive_a_killed_operator_and_the_next_one_takes_them_over_without_an_identify(world):
@@ -116,17 +120,22 @@ async def test_a_token_that_discord_refuses_ends_up_with_one_line_and_status_2(w
 async def test_privileged_intents_that_are_not_granted_are_named_in_the_status_and_not_tried_again(world):
     await world.up.start()
 
-    async def failed():
-        status = await world.up.status()
-        return status is not None and status["phase"] == "Failed"
+    statuses = []
 
-    await world.wait_until(failed, "the phase Failed")
-    status = await world.up.status()
+    async def failed():
+        statuses.append(await world.up.status())
+        return statuses[-1] is not None and statuses[-1]["phase"] == "Failed" and not states(statuses[-1]) & UNDECIDED
+
+    await world.wait_until(failed, "the phase Failed, and Discord's answer to every Identify")
+    status = statuses[-1]
 
     words = " ".join(condition["message"] for condition in status["conditions"])
     assert "Server Members Intent" in words
     assert "Developer Portal" in words
-    assert {row["state"] for row in status["shardRows"]} <= {"refused", "awaiting_permit", "connecting"}
+    assert "refused" in states(status)
+    assert states(status) <= {"refused", "awaiting_permit", "connecting"}
+    refusals = [breach for breach in world.simulator.ledger.violations if breach.rule == "disallowed-intents"]
+    assert 1 <= len(refusals) <= 4, "each shard has tried once at most"
 
 
 async def test_status_and_readiness_say_in_words_that_the_bot_is_away(world):
@@ -141,3 +150,12 @@ async def test_status_and_readiness_say_in_words_that_the_bot_is_away(world):
 
     status = await world.up.status()
     assert status["phase"] == "Degraded"
+
+
+def connected(world):
+    """Of each session that lives, whether it has a connection."""
+    return [session["connected"] for session in world.simulator.sessions]
+
+
+def states(status):
+    return {row["state"] for row in status["shardRows"]}

@@ -26,6 +26,8 @@ INTENTS = 53608447
 PENDING = Orders(epoch=2, active_epoch=1, active_count=1, pending_epoch=2, pending_count=2, handed=((0, 1),))
 PATIENCE_S = 20.0
 
+pytestmark = pytest.mark.timeout(240)
+
 
 class Permits:
     async def ask(self, shard_id, *, ready):

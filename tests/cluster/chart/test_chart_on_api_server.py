@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 RELEASE = "discord-gateway-operator"
+TAKEN_WITHIN_S = 60.0
 EXAMPLES = Path(__file__).parents[3] / "examples" / "kubernetes"
 
 
@@ -38,7 +39,12 @@ def test_it_takes_the_quick_starts_manifests(cluster, chart, one, namespace):
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(definition))
     cluster.kubectl("wait", "--for=condition=Established", "crd/discordgateways.discordgateway.dev", "--timeout=30s")
 
-    said = cluster.kubectl("apply", "--dry-run=server", "-k", str(EXAMPLES), namespace=namespace)
+    # Established, it is taken, but may still be missing in what the API server tells of its kinds.
+    said = cluster.wait_until(
+        lambda: cluster.kubectl("apply", "--dry-run=server", "-k", str(EXAMPLES), namespace=namespace),
+        "the API server to take the quick start's manifests",
+        TAKEN_WITHIN_S,
+    )
 
     assert sorted(line.split(" ")[0].split("-script-")[0] for line in said.splitlines()) == [
         "configmap/bot",

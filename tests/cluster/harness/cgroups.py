@@ -73,7 +73,7 @@ class NodeGroup:
             for folder, _, _ in os.walk(tree, topdown=False):
                 empty = functools.partial(_removed, Path(folder))
                 with contextlib.suppress(FileNotFoundError):
-                    wait_until(empty, f"{folder} to be empty", within_s=5, every_s=0.05)
+                    wait_until(empty, f"{folder} to be empty", within_s=30, every_s=0.05)
 
 
 def _removed(group: Path) -> bool:

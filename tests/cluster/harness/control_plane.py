@@ -18,7 +18,8 @@ ETCD_URL = f"http://127.0.0.1:{network.ETCD_CLIENT_PORT}"
 DNS_SERVICE = "10.96.0.10"
 READY_WITHIN_S = 90.0
 API_SERVER = "apiserver"
-NAMES = ("coredns", "scheduler", "controller-manager", API_SERVER, "etcd")
+CONTROLLER_MANAGER = "controller-manager"
+NAMES = ("coredns", "scheduler", CONTROLLER_MANAGER, API_SERVER, "etcd")
 """In the order in which they are ended."""
 
 COREFILE = """
@@ -63,7 +64,7 @@ class ControlPlane:
         self._start("etcd", "etcd", *self._etcd_flags())
         self._start(API_SERVER, "kube-apiserver", *self._api_server_flags(pki))
         self.wait_until_ready()
-        self._start("controller-manager", "kube-controller-manager", *self._controller_manager_flags(pki))
+        self._start(CONTROLLER_MANAGER, "kube-controller-manager", *self._controller_manager_flags(pki))
         scheduler = f"--kubeconfig={self._run / 'scheduler.kubeconfig'}"
         self._start("scheduler", "kube-scheduler", scheduler, "--leader-elect=false", "--secure-port=0")
         self._start_dns()

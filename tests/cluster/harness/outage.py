@@ -1,70 +1,68 @@
-"""The end of an outage of the API server: it is ready long before everybody who watches it has asked it again."""
+"""The end of an outage: API server and nodes are ready long before everybody who watches has asked again."""
 
 from typing import Any
 
-from . import network, versions
+from . import versions
 from .own_cluster import OwnCluster
 
 SEEN_WITHIN_S = 210.0
 """A scheduler, then a kubelet, may each wait for 60 s before they ask again: 30 s, and by chance up to twice that. DNS
-and kube-proxies wait meanwhile."""
+and kube-proxies wait meanwhile. The controller-manager does not: it is started again after an outage (`Faults`)."""
 
 NAMESPACE, PROBE = "default", "probe"
 LABELS = {"app": PROBE}
-PORT = 80
-CONNECT = f"import socket; socket.create_connection(('{PROBE}.{NAMESPACE}.svc.cluster.local', {PORT}), timeout=5)"
+SEEN, PORT = 80, 8080
+"""The port of the Service, and that of the pods behind it."""
+CONNECT = f"import socket; socket.create_connection(('{PROBE}.{NAMESPACE}.svc.cluster.local', {SEEN}), timeout=5)"
 
 
 def wait_until_all_see_what_is_new(cluster: OwnCluster) -> None:
-    """Scheduler, every node's kubelet and kube-proxy, and the DNS: by a new pod on each that reaches a new Service."""
-    nodes = list(cluster.machines)
-    # The Service last: a pod that finds no name tries again.
-    cluster.apply([*(_pod_on(node) for node in nodes), *_service()], namespace=NAMESPACE)
+    """Scheduler, controller-manager, every node's kubelet and kube-proxy, and the DNS.
+
+    By a new pod on each node that reaches one of them by the name of a new Service, whose endpoints somebody has to
+    find.
+    """
+    nodes = sorted(cluster.machines)
+    cluster.apply([*(_pod_on(node) for node in nodes), _service()], namespace=NAMESPACE)
     try:
-        cluster.wait_until(lambda: _done(cluster) == nodes, "a new pod of each node to reach a Service", SEEN_WITHIN_S)
+        cluster.wait_until(lambda: _nodes_of_ready(cluster) == nodes, "new pods to reach a new Service", SEEN_WITHIN_S)
     finally:
         words = ("-l", f"app={PROBE}", "--grace-period=0", "--force", "--wait=false")
         cluster.kubectl("delete", "pods,services,endpointslices", *words, namespace=NAMESPACE)
 
 
-def _done(cluster: OwnCluster) -> list[str]:
-    pods = cluster.items("pods", "-l", f"app={PROBE}", namespace=NAMESPACE)
-    return sorted(pod["spec"]["nodeName"] for pod in pods if pod["status"]["phase"] == "Succeeded")
+def _nodes_of_ready(cluster: OwnCluster) -> list[str]:
+    return sorted(pod["spec"]["nodeName"] for pod in cluster.ready_pods(f"app={PROBE}", NAMESPACE))
 
 
 def _pod_on(node: str) -> dict[str, Any]:
-    """One that the scheduler and the kubelet of this node have to see."""
-    tries = f'until python3 -c "{CONNECT}"; do sleep 0.5; done'
-    container = {"name": "connect", "image": versions.PYTHON_IMAGE, "imagePullPolicy": "Never"}
+    """One that the scheduler and the kubelet of this node have to see. It is ready once it reaches the Service."""
+    connects = {"exec": {"command": ["python3", "-c", CONNECT]}, "periodSeconds": 1, "timeoutSeconds": 10}
+    container = {
+        "name": "probe",
+        "image": versions.PYTHON_IMAGE,
+        "imagePullPolicy": "Never",
+        "command": ["python3", "-m", "http.server", str(PORT)],
+        "readinessProbe": connects,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": f"{PROBE}-{node}", "labels": LABELS},
         "spec": {
             "nodeSelector": {"kubernetes.io/hostname": node},
-            "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 0,
-            "containers": [{**container, "command": ["sh", "-c", tries]}],
+            "containers": [container],
         },
     }
 
 
-def _service() -> list[dict[str, Any]]:
-    """What answers is the API server: nothing else listens for every node."""
-    meta = {"name": PROBE, "labels": {**LABELS, "kubernetes.io/service-name": PROBE}}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": meta,
-            "spec": {"ports": [{"name": "api", "port": PORT, "targetPort": network.API_PORT}]},
-        },
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": meta,
-            "addressType": "IPv4",
-            "ports": [{"name": "api", "port": network.API_PORT, "protocol": "TCP"}],
-            "endpoints": [{"addresses": [network.HOST], "conditions": {"ready": True}}],
-        },
-    ]
+def _service() -> dict[str, Any]:
+    """Of pods that are not ready, too: they become so by it."""
+    ports = [{"port": SEEN, "targetPort": PORT}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": PROBE, "labels": LABELS},
+        "spec": {"selector": LABELS, "ports": ports, "publishNotReadyAddresses": True},
+    }

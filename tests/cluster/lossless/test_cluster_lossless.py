@@ -18,7 +18,7 @@ WRITE = "WRITE_CLUSTER_TABLE"
 LEASE_S = 2.0
 """Twice `reshard.fenceTimeout`: for so long at most, a new owner delivers what it may have to give back (I3)."""
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)  # the cluster and the image take minutes of their own
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.slug)

@@ -37,6 +37,8 @@ def several(person, bot):
             manifests.gateway("part-0", where, token="parts", shards=4, sharding=part_of(0, 1)),
             manifests.gateway("part-1", where, token="parts", shards=4, sharding=part_of(2, 3)),
         )
+        for part in ("part-0", "part-1"):
+            person.until_running(part)  # tests compare identifies, which are all gateways'
         yield
     finally:
         person.until_gone("edited", "twin", "late", "part-0", "part-1")

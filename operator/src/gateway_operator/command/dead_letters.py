@@ -24,7 +24,8 @@ _CONTEXT = {"max_content_width": 110}
 _HELP = f"""Look at the events that the bot refused again and again, and deliver or discard them.
 
 An event that keeps failing while others pass is set aside after spec.delivery.maxAttempts, so that its guild's other
-events go on. It stays on disk until somebody decides. Usually the bot has a bug: mend it, then `replay`.
+events go on. The newest 1,000 of each shard stay on disk until somebody decides. Usually the bot has a bug: mend it,
+then `replay`.
 
 {FILE_OR_NAME}
 

@@ -79,7 +79,12 @@ def warm(scene: Scene, reshard: Reshard) -> Step:
 
 
 def drain(scene: Scene, reshard: Reshard) -> Step:
-    """All is handed over; the old set is kept for a while, and until it has delivered what it had."""
+    """All is handed over; the old set is kept for a while, and until it has delivered what it had.
+
+    However long that takes: the bot may be away. Only what nobody can ask for is given up, after a while.
+    """
+    if (left := _said_to_be_left(scene)) is not None:
+        return scene.stay(scene.kept_alive(reshard), left)
     waited = scene.wall - reshard.progressed_at
     if waited < scene.spec.reshard.drain_delay:
         return scene.stay(reshard, _said_while_draining(scene, reshard))
@@ -101,8 +106,8 @@ def _said_while_draining(scene: Scene, reshard: Reshard) -> str:
 def _why_not_over(scene: Scene, reshard: Reshard) -> str | None:
     if (name := not_announced(scene.spec, scene.world, reshard)) is not None:
         return f"{name} has still to tell the bot"
-    name = _not_yet_empty(scene)
-    return None if name is None else f"{name} still has events to deliver, or dead letters to hand on"
+    name = _not_known_to_be_empty(scene)
+    return None if name is None else f"{name} may still have events to deliver, and is not connected to the operator"
 
 
 def _pending(scene: Scene, epoch: int, target: Target) -> ShardSet:
@@ -145,7 +150,18 @@ def _reports(scene: Scene, shard_set: ShardSet) -> list[Digest]:
     ]
 
 
-def _not_yet_empty(scene: Scene) -> str | None:
+def _said_to_be_left(scene: Scene) -> str | None:
+    """What an instance of the active set says that it still has."""
+    for one in scene.world.instances.values():
+        if one.spec.pod.epoch == scene.active.epoch and one.connected and (observed := one.observed) is not None:
+            if observed.queue.events:
+                return f"{one.spec.name} still has events to deliver: {observed.queue.events:,}"
+            if observed.dead_letters:
+                return f"{one.spec.name} still has dead letters to hand on: {observed.dead_letters:,}"
+    return None
+
+
+def _not_known_to_be_empty(scene: Scene) -> str | None:
     """An instance of the active set of which it is not known that nothing is left in it."""
     for one in scene.world.instances.values():
         observed = one.observed if one.connected else None

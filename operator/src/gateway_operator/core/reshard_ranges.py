@@ -10,7 +10,7 @@ from .reshard_handover import Close, Commit, GiveBack, judge
 from .reshard_step import Scene, Step
 from .reshard_voice import why_voice_waits
 from .spoken import spoken_duration
-from .world import Reshard, ReshardPhase, ShardSet, World
+from .world import InstanceSeen, Reshard, ReshardPhase, ShardSet, World
 
 
 def hand_over(scene: Scene, reshard: Reshard) -> Step:
@@ -72,10 +72,14 @@ def all_given_back(reshard: Reshard) -> bool:
 
 def _end_for_nothing(scene: Scene, reshard: Reshard) -> Step:
     """The pending set may go once the active one has its dead letters: those wait for a person, and stay."""
-    name = with_dead_letters(scene.world, reshard.pending.epoch)
-    if name is None or scene.wall >= reshard.progressed_at + scene.spec.reshard.abort_after:
+    holder = with_dead_letters(scene.world, reshard.pending.epoch)
+    if holder is None:
         return scene.idle()
-    return scene.stay(replace(reshard, handover=None), f"{name} still has dead letters to hand back")
+    if holder.connected:
+        reshard = scene.kept_alive(reshard)
+    elif scene.wall >= reshard.progressed_at + scene.spec.reshard.abort_after:
+        return scene.idle()
+    return scene.stay(replace(reshard, handover=None), f"{holder.spec.name} still has dead letters to hand back")
 
 
 def heirs_epoch(world: World, active: ShardSet, reshard: Reshard) -> int | None:
@@ -89,12 +93,11 @@ def heirs_epoch(world: World, active: ShardSet, reshard: Reshard) -> int | None:
     return heirs if with_dead_letters(world, ending) is not None else None
 
 
-def with_dead_letters(world: World, epoch: int) -> str | None:
-    """An instance of a set that says it has some."""
-    for one in world.instances.values():
-        if one.spec.pod.epoch == epoch and one.observed is not None and one.observed.dead_letters:
-            return one.spec.name
-    return None
+def with_dead_letters(world: World, epoch: int) -> InstanceSeen | None:
+    """An instance of a set that says it has some, or has said so; one that can still be asked if there is one."""
+    there = [one for one in world.instances.values() if one.spec.pod.epoch == epoch]
+    holders = [one for one in there if one.observed is not None and one.observed.dead_letters]
+    return max(holders, key=lambda one: one.connected, default=None)
 
 
 def next_range(pending: ShardSet, handed: tuple[ShardRange, ...]) -> ShardRange | None:

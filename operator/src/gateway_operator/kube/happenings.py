@@ -136,7 +136,7 @@ def _held_back(status: GatewayStatus) -> Condition | None:
 def _dead_letters(old: GatewayStatus | None, new: GatewayStatus) -> Iterator[Happening]:
     if new.dead_letters and (old is None or not old.dead_letters):
         yield Happening(
-            "Warning", "DeadLetters", "the bot keeps refusing some events; they are kept until somebody looks at them"
+            "Warning", "DeadLetters", "the bot keeps refusing some events: see `kubectl dgw dead-letters list`"
         )
 
 

@@ -5,6 +5,7 @@ Written on bare sockets: an ordinary web framework would be the bottleneck of th
 
 import asyncio
 import random
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -89,22 +90,30 @@ class Bot:
         self.manner: Manner | None = None
         self.port = 0
         self._server: asyncio.Server | None = None
+        self._kept: socket.socket | None = None
         self._connections: set[_Connection] = set()
 
     async def start(self) -> None:
+        listening, self._kept = self._kept or _bound(self.port), None
+        self.port = listening.getsockname()[1]
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Connection(self), "127.0.0.1", self.port, reuse_address=True, backlog=512
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await loop.create_server(lambda: _Connection(self), sock=listening, backlog=512)
 
     async def stop(self) -> None:
-        """Nobody listens any more, and what is under way gets no answer."""
+        """Nobody listens any more, and what is under way gets no answer. The port stays the bot's."""
         if self._server is not None:
             self._server.close()
             self._server = None
+            self._kept = _bound(self.port)
         for connection in tuple(self._connections):
             connection.transport.abort()
+
+    async def close(self) -> None:
+        """Stop for good."""
+        await self.stop()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def answer(self, taken: list[Taken]) -> Answer:
         answer = OK if self.manner is None else self.manner(taken)
@@ -115,6 +124,14 @@ class Bot:
         else:
             self.refused.update(event.key for event in taken)
         return answer
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket on the port (0: on any), which no pod that starts gets then; connections to it are refused."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 class _Connection(asyncio.Protocol):

@@ -6,7 +6,7 @@ import signal
 from discord_simulator import Fault
 
 from .scenario import Scenario
-from .world import AT_LEAST, RATE, Run, Settings
+from .world import AT_LEAST, RATE, SHARDS, Run, Settings
 
 WAITING = 100_000
 _FAST = 4_000.0
@@ -119,10 +119,15 @@ async def _bot_down_and_cut_anew(run: Run) -> None:
 
 
 async def _reconnect_without_operator(run: Run) -> None:
+    ledger = run.simulator.ledger
     await run.machine.kill_operator()
+    wanted = ledger.resumes + SHARDS
     run.simulator.kill("all", Fault.RECONNECT)
     await run.load(6)
-    assert run.simulator.ready_sessions == len(run.simulator.sessions), "resumed without an operator"
+    await run.until(
+        lambda: ledger.resumes >= wanted and run.simulator.ready_sessions == len(run.simulator.sessions),
+        "all sessions to be resumed without an operator",
+    )
     await run.machine.start()
     await run.world.holds_all_shards()
 

@@ -73,7 +73,7 @@ class World:
         )
         bot = Bot()
         await bot.start()
-        stack.push_async_callback(bot.stop)
+        stack.push_async_callback(bot.close)
         ca = directory / "secrets" / "simulator" / "ca.crt"
         ca.parent.mkdir(parents=True)
         ca.write_bytes(simulator.ca_pem)

@@ -86,7 +86,7 @@ class World:
         )
         bot = WatchingBot()
         await bot.start()
-        stack.push_async_callback(bot.stop)
+        stack.push_async_callback(bot.close)
         machine = Machine(directory, _manifest(simulator, bot, settings))
         ca = directory / "secrets" / "simulator" / "ca.crt"
         ca.parent.mkdir(parents=True)

@@ -35,11 +35,15 @@ def test_the_pending_set_is_kept_until_the_active_one_has_its_dead_letters(fleet
     assert {pod.spec.pod.epoch for pod in fleet.pods.values()} == {1}
 
 
-def test_they_are_not_waited_for_for_ever(fleet_of):
+def test_they_are_waited_for_as_long_as_their_pod_can_be_asked_and_a_while_longer(fleet_of):
     fleet = fleet_of(4, reshard={"abortAfter": "2m"})
-    given_up(fleet, dead_letters=2)
-    fleet.until_phase(None)
+    holder = given_up(fleet, dead_letters=2)
+    for _ in range(60):
+        fleet.pass_(elapsed=60)
+    assert fleet.phase is ABORTING
 
+    holder.connected = False
+    fleet.until_phase(None)
     assert fleet.active.epoch == 1
 
 

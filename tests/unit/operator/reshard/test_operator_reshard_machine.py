@@ -103,32 +103,44 @@ def test_no_range_is_handed_over_before_the_last_one_has_settled(fleet_of):
     assert 19.5 <= fleet.now - committed_at <= 21
 
 
-def test_the_old_set_is_kept_for_the_drain_delay_and_until_it_has_delivered_all(fleet_of):
+def test_the_old_set_is_kept_for_the_drain_delay(fleet_of):
     fleet = fleet_of(reshard={"drainDelay": "60s"})
     fleet.reshard_to(8)
     fleet.until_phase(DRAINING)
     drained_from = fleet.now
-    [old, *_others] = fleet.of_epoch(1)
-    old.says["queue"] = {"events": 3}
-    fleet.until(lambda fleet: "events to deliver" in (fleet.waiting_for or ""))
-    assert 59 <= fleet.now - drained_from <= 61
-    assert fleet.waiting_for == f"{old.spec.name} still has events to deliver, or dead letters to hand on"
+    fleet.until_phase(None)
 
-    old.says = {"dead_letters": 1}
-    for _ in range(10):
-        fleet.pass_()
-    assert fleet.reshard is not None
+    assert 59 <= fleet.now - drained_from <= 62
+    assert fleet.active.shard_count == 8
 
+
+def test_the_old_set_is_kept_until_it_has_delivered_all_however_long_the_bot_is_away(fleet_of):
+    fleet = fleet_of(reshard={"abortAfter": "5m"})
+    fleet.reshard_to(8)
+    fleet.until_phase(DRAINING)
+    old = fleet.of_epoch(1)[0]
+    for left in ({"queue": {"events": 3}}, {"dead_letters": 1}):
+        old.says = left
+        for _ in range(100):
+            fleet.pass_(elapsed=60)
+        assert fleet.phase is DRAINING
+
+    assert fleet.waiting_for == f"{old.spec.name} still has dead letters to hand on: 1"
     old.says = {}
     fleet.until_phase(None)
     assert fleet.active.shard_count == 8
 
 
-def test_a_queue_that_never_empties_does_not_keep_the_old_set_for_ever(fleet_of):
+def test_an_old_pod_that_nobody_can_ask_does_not_keep_its_set_for_ever(fleet_of):
     fleet = fleet_of(reshard={"abortAfter": "5m"})
     fleet.reshard_to(8)
     fleet.until_phase(DRAINING)
-    fleet.of_epoch(1)[0].says["queue"] = {"events": 3}
+    old = fleet.of_epoch(1)[0]
+    old.says["queue"] = {"events": 3}
+    fleet.pass_(elapsed=60)
+    old.connected = False
+    fleet.pass_(elapsed=60)
+    assert "may still have events to deliver, and is not connected" in fleet.waiting_for
 
     fleet.until(lambda fleet: fleet.active.shard_count == 8, within=310, every=10)
 
