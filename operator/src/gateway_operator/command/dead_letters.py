@@ -17,7 +17,7 @@ from .console import print_view
 from .errors import UserError
 from .letters import DeadLetter, Pods, decided, listed, replayed
 from .pod_http import PodHttp
-from .running import FILE_OR_NAME, find_running, understood
+from .running import FILE_OR_NAME, find_running, state_dir_option, understood
 
 _CONTEXT = {"max_content_width": 110}
 
@@ -58,10 +58,7 @@ def dead_letters() -> None:
 
 def _where(command: _Command) -> _Command:
     """The parameters that say which gateway is meant."""
-    directory = click.Path(path_type=Path, file_okay=False)
-    command = cluster_options(command)
-    command = click.option("--state-dir", type=directory, help="As given to `up`, if it was given there.")(command)
-    return click.argument("file_or_name", required=False)(command)
+    return click.argument("file_or_name", required=False)(state_dir_option(cluster_options(command)))
 
 
 def _which(command: _Command) -> _Command:

@@ -19,7 +19,7 @@ from .cluster.reshard import plan_on_cluster, reshard_on_cluster
 from .errors import EXIT_UNUSABLE, GatewayNotRunningError, UserError
 from .following import Step, follow
 from .reshard_words import preview_lines
-from .running import FILE_OR_NAME, find_running
+from .running import FILE_OR_NAME, find_running, state_dir_option
 
 WITHIN = 7200.0
 """Seconds until waiting is given up by default: a thousand shards take an hour and a half to identify one by one."""
@@ -36,7 +36,8 @@ gives everything back. It costs an identify for each new shard.
 {FILE_OR_NAME} The same happens by itself when spec.shards is changed (and `discord-gateway restart` has read the file),
 or when the guilds need it (spec.reshard.auto).
 
-{WHICH_SIDE} On a cluster --to changes spec.shards, and the others an annotation.
+{WHICH_SIDE} On a cluster --to changes spec.shards, --abort puts it
+back, and each may set an annotation.
 
 What is asked for here holds until spec.shards is changed. It is refused, with the numbers, if the shards are too few
 for the guilds, if Discord would not take their number, or if the identifies that are left do not suffice; with --wait,
@@ -74,9 +75,7 @@ Exit codes
 @click.option("--wait", is_flag=True, help="With --to: wait for identifies, or for another reshard's end, if needed.")
 @click.option("--follow/--no-follow", "following", default=True, help="Tell how far it is.  [default: follow]")
 @click.option("--timeout", type=click.FloatRange(1), default=WITHIN, show_default=True, help="Seconds to follow it.")
-@click.option(
-    "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="As given to `up`, if it was given there."
-)
+@state_dir_option
 def reshard(
     *,
     file_or_name: str | None,

@@ -19,7 +19,7 @@ from .cluster.choice import WHICH_SIDE, cluster_chosen, cluster_options
 from .cluster.restart import Beginning, restart_on_cluster
 from .errors import GatewayNotRunningError, UserError
 from .following import Step, follow
-from .running import FILE_OR_NAME, find_running
+from .running import FILE_OR_NAME, find_running, state_dir_option
 
 WITHIN = 600.0
 """Seconds until waiting is given up by default; a pod takes some seconds, a hundred of them some minutes."""
@@ -61,13 +61,11 @@ Exit codes
     help=_HELP, short_help="Replace the pods without losing a session.", context_settings={"max_content_width": 110}
 )
 @click.argument("file_or_name", required=False)
-@click.option(
-    "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="As given to `up`, if it was given there."
-)
+@state_dir_option
 @cluster_options
 @click.option("--wait/--no-wait", default=True, help="Wait until all pods are replaced.  [default: wait]")
 @click.option("--timeout", type=click.FloatRange(1), default=WITHIN, show_default=True, help="Seconds to wait.")
-@click.option("--if-changed", is_flag=True, help="Replace only pods whose settings have changed.")
+@click.option("--if-changed", is_flag=True, help="Replace only pods whose settings have changed. Not on a cluster.")
 def restart(*, file_or_name: str | None, state_dir: Path | None, wait: bool, timeout: float, if_changed: bool) -> None:
     if (chosen := cluster_chosen(state_dir)) is not None:
         if if_changed:

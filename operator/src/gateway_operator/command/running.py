@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import click
 from pydantic import ValidationError
 
 from gateway_operator.core.status_model import GatewayStatus
@@ -13,6 +14,12 @@ from .errors import GatewayNotRunningError, UserError
 from .places import asked_places, gateway_name, left_alone
 
 FILE_OR_NAME = "FILE_OR_NAME is the file given to `up`, or the gateway's name; it can be left out while only one runs."
+
+state_dir_option = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="As given to `up`, if it was given there. Not on a cluster.",
+)
 
 
 def find_running(file_or_name: str | None, state_dir: Path | None) -> tuple[StateDirectory, str]:

@@ -8,7 +8,7 @@ import click
 from .cluster.choice import WHICH_SIDE, all_namespaces_option, cluster_chosen, cluster_options
 from .cluster.status import show_on_cluster
 from .console import print_view
-from .running import FILE_OR_NAME, find_running, understood
+from .running import FILE_OR_NAME, find_running, state_dir_option, understood
 from .status_table import status_view
 
 _HELP = f"""Show how a gateway is doing.
@@ -32,9 +32,7 @@ Exit code 3 if it does not run.
 
 @click.command(help=_HELP, short_help="Show how a gateway is doing.", context_settings={"max_content_width": 110})
 @click.argument("file_or_name", required=False)
-@click.option(
-    "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="As given to `up`, if it was given there."
-)
+@state_dir_option
 @cluster_options
 @all_namespaces_option
 @click.option(
