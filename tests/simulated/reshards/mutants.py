@@ -15,6 +15,7 @@ from shardpod.handover.taker import Taker, TakerState
 from shardpod.pod.control_client import ControlClient
 from shardpod.window_lengths import WindowLengths
 from shardpod.worker.messages import Lease
+from shardpod.worker.shard_runner import ShardRunner
 from shardpod.worker.signs_of_life import SignsOfLife
 
 from .workers import SimulatedWorker
@@ -85,6 +86,12 @@ def without_the_lease() -> None:
     Taker.lease_until = property(lambda _: None)
 
 
+def with_slow_answers_believed() -> None:
+    """A sign of life counts whenever it comes, as if nothing that came after it could be late."""
+    ask = ShardRunner.ask_for_a_sign
+    ShardRunner.ask_for_a_sign = lambda self, _prompt: ask(self, math.inf)
+
+
 def without_the_term() -> None:
     """A pod believes whoever spoke last."""
     believes = ControlClient._received
@@ -145,6 +152,7 @@ LATE = [("new session is late", "Warming"), ("old session is late", "Warming")]
 CUT_OFF = [("new pod is cut off from the operator", "live"), ("operator crashes", "live")]
 NO_NETWORK = [("new pod has no network", "fencing"), ("new pod has no network", "fenced")]
 DEAD = [("old session goes dead", "Warming"), ("new session goes dead", "Warming")]
+STALLED = [("new session stalls", "rehearse"), ("new session stalls", "fencing")]
 BUDGET = [("identify budget changes", "Starting")]
 
 MUTANTS = {
@@ -164,6 +172,7 @@ MUTANTS = {
     ),
     "lateness of replays": Mutant(without_the_lateness_of_replays, NO_NETWORK, "doubled"),
     "signs of life": Mutant(without_signs_of_life, DEAD, "I3"),
+    "doubt of slow answers": Mutant(with_slow_answers_believed, STALLED, "doubled"),
     "reach of what is told": Mutant(
         without_telling_how_far_back_is_told, [("new session goes dead", "rehearse")], "doubled"
     ),
