@@ -117,7 +117,6 @@ def test_a_new_recommendation_does_not_change_a_running_set():
     planned = plan(gateway(), World(info=info, active=active, instances=instances), NOW)
 
     assert planned.active == active
-    assert planned.not_done == ()
 
 
 def test_another_number_in_the_manifest_begins_a_reshard_and_restarts_nothing():
@@ -129,7 +128,6 @@ def test_another_number_in_the_manifest_begins_a_reshard_and_restarts_nothing():
     assert names(planned) == ["mybot-e1-0-8"]
     assert planned.reshard is not None
     assert (planned.reshard.pending.epoch, planned.reshard.pending.shard_count) == (2, 18)
-    assert planned.not_done == ()
 
 
 def test_another_number_is_taken_where_no_session_and_no_event_is_left():
@@ -140,7 +138,6 @@ def test_another_number_is_taken_where_no_session_and_no_event_is_left():
 
     assert planned.active == shard_set((0, 3), shard_count=4, epoch=2)
     assert planned.remove == ("mybot-e1-0-8.1",)
-    assert planned.not_done == ()
 
 
 def test_a_clean_end_keeps_the_number_of_shards_that_has_sessions():
@@ -169,7 +166,6 @@ def test_another_layout_in_the_manifest_is_taken_over_range_by_range():
         ("mybot-e1-0-4.2", "active"),
         ("mybot-e1-0-8.1", "draining"),
     ]
-    assert planned.not_done == ()
 
 
 def test_running_pods_stay_wanted_while_discord_cannot_be_asked():

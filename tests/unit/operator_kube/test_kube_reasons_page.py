@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 OPERATOR = ROOT / "operator" / "src" / "gateway_operator"
 
-MAKERS = {"Trouble": 0, "Refusal": 0, "NotUsableError": 0, "NotDone": 0, "_condition": 1}
+MAKERS = {"Trouble": 0, "Refusal": 0, "NotUsableError": 0, "_condition": 1}
 """What is made with a reason, and which argument that is. (A `_condition` of two arguments looks one up.)"""
 
 NO_TROUBLE = {

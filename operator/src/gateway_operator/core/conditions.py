@@ -109,8 +109,6 @@ def _progressing_otherwise(standing: Standing) -> Condition:
         return _condition("Progressing", "FormerShardsEnding", _former(standing.ending), holds=True)
     if standing.standstill.holds_pods:
         return _condition("Progressing", "Paused", standing.standstill.paused or "", holds=False)
-    if reasons := standing.plan.not_done:
-        return _condition("Progressing", reasons[0].reason, "; ".join(one.message for one in reasons), holds=False)
     return _condition("Progressing", "Complete", "nothing is left to do", holds=False)
 
 

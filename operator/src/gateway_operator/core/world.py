@@ -235,14 +235,6 @@ class PlannedInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class NotDone:
-    """Something the manifest asks for that the plan does not do: a condition's reason, and a sentence for people."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What should be. `assignments`, by instance, carry term and n of 0: the control channel numbers what it sends.
 
@@ -258,7 +250,6 @@ class Plan:
     instances: tuple[PlannedInstance, ...] = ()
     remove: tuple[str, ...] = ()
     assignments: Mapping[str, Assignment] = field(default_factory=dict)
-    not_done: tuple[NotDone, ...] = ()
     last_number: int = 0
     last_epoch: int = 0
     last_handover: int = 0

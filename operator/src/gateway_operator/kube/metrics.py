@@ -68,14 +68,18 @@ def _numbers(statuses: Mapping[Key, GatewayStatus]) -> Iterable[Metric]:
     guilds = _gauge("guilds", "Guilds on the shards of the active set.")
     remaining = _gauge("identifies_remaining", "Identifies that Discord says are left.")
     letters = _gauge("dead_letters", "Events that the bot refused too often.")
+    ranges = _gauge("reshard_ranges", "Ranges that the gateway's reshard hands over.")
+    handed = _gauge("reshard_ranges_handed", "Of these, those that the new shard set has.")
     for key, status in statuses.items():
         shards.add_metric(key, status.shards)
         ready.add_metric(key, status.ready_shards)
         guilds.add_metric(key, status.guilds)
         letters.add_metric(key, status.dead_letters)
+        ranges.add_metric(key, 0 if status.reshard is None else status.reshard.ranges)
+        handed.add_metric(key, 0 if status.reshard is None else len(status.reshard.handed_ranges))
         if status.session_start_limit is not None:
             remaining.add_metric(key, status.session_start_limit.remaining)
-    return shards, ready, guilds, remaining, letters
+    return shards, ready, guilds, remaining, letters, ranges, handed
 
 
 def _phases(statuses: Mapping[Key, GatewayStatus]) -> Iterable[Metric]:

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import structlog
+from pydantic import ValidationError
 
 from gateway_operator.control import Key
 from gateway_operator.core.layout import pod_name
@@ -22,6 +23,7 @@ from .names import RESHARD_ORDER, RESTART_ORDER
 from .reporter import Reporter
 from .running import Around, Running, owner_of
 from .settings import NotUsableError, Settings, discord_api, parse, read_secrets
+from .status_body import read_status
 from .unusable import shown
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -148,7 +150,17 @@ class Runner:
 
     def _with_trouble(self, status: GatewayStatus | None) -> GatewayStatus | None:
         trouble = self._problem or self._refused
-        return status if trouble is None else shown(status, self.key[1], trouble)
+        return status if trouble is None else shown(status or self._last_told(), self.key[1], trouble)
+
+    def _last_told(self) -> GatewayStatus | None:
+        """What an operator before has told of the pods that run, which must not be lost: it stands in for the state.
+
+        None: none has, or one of another version.
+        """
+        told = (self._resource or {}).get("status") or {}
+        with suppress(ValidationError):
+            return read_status(self.key[1], told) if told.get("active") else None
+        return None
 
     async def _report(self, status: GatewayStatus | None) -> None:
         status = self._with_trouble(status)

@@ -1,13 +1,15 @@
-"""The status as the resource holds it: what is true, of which generation, and since when."""
+"""The status as the resource holds it: what is true, of which generation, and since when; written, and read again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway_operator.core.status_model import GatewayStatus
+from gateway_operator.core.status_model import Condition, ConditionStatus, GatewayStatus, Phase
 
 from .names import Body
 
 _NOT_IN_THE_RESOURCE = {"name", "shard_rows", "pods"}
+
+_NOT_REPORTED = "the operator has not reported on it yet"
 
 MAX_TEXT = 1024
 MAX_MESSAGE = 32768
@@ -34,6 +36,26 @@ def status_body(
         for condition in told.pop("conditions")
     ]
     return {"observedGeneration": generation, **_bounded(told), "conditions": conditions, "selector": selector}
+
+
+def read_status(name: str, written: Mapping[str, Any]) -> GatewayStatus:
+    """What a status subresource tells; it leaves out what is empty, and what only the leader tells: the rows.
+
+    Raises pydantic.ValidationError, if it is another version's.
+    """
+    absent = {"phase": Phase.PENDING, "conditions": (), "shards": 0, "readyShards": 0, "guilds": 0, "active": None}
+    absent |= {"recommendedShards": None, "sessionStartLimit": None, "shardRows": ()}
+    whole = absent | dict(written) | {"name": name}
+    if (limit := written.get("sessionStartLimit")) is not None:
+        whole["sessionStartLimit"] = {"resetAt": None, **limit}
+    status = GatewayStatus.model_validate(whole)
+    there = {condition.type for condition in status.conditions}
+    missing = tuple(
+        Condition(type=kind, status=ConditionStatus.UNKNOWN, reason="NotReported", message=_NOT_REPORTED)
+        for kind in ("Ready", "Degraded")
+        if kind not in there
+    )
+    return status.model_copy(update={"conditions": (*status.conditions, *missing)})
 
 
 def _since(previous: Mapping[str, Any]) -> dict[tuple[str, str], str]:

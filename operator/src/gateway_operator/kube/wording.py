@@ -7,6 +7,7 @@ from gateway_operator.core.status_model import GatewayStatus
 
 def for_cluster(words: str) -> str:
     """The core names the commands as they are called on one machine."""
+    words = words.replace("stop it and run `discord-gateway up --fresh`", "delete it and apply it again")
     return re.sub(r"`discord-gateway (status|reshard|restart|dead-letters)\b", r"`kubectl dgw \1", words)
 
 

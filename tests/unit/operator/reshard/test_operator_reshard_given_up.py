@@ -194,3 +194,52 @@ def test_given_back_ranges_are_the_last_first(half_way):
     half_way.until(lambda fleet: fleet.reshard is not None and len(fleet.reshard.handed) == 1)
 
     assert half_way.reshard.handed == (ShardRange(first_shard_id=0, last_shard_id=1),)
+
+
+def test_a_reshard_that_does_not_move_is_given_up(fleet_of):
+    fleet = fleet_of(reshard={"abortAfter": "5m"})
+    fleet.born_with = {"state": "awaiting_permit"}
+    fleet.reshard_to(8)
+    fleet.until_phase(STARTING)
+    since = fleet.now
+    fleet.until(lambda fleet: fleet.reshard is None, every=5)
+
+    assert 299 <= fleet.now - since <= 306
+    assert fleet.record.aborted[0] == 8
+
+
+def test_a_gate_that_never_opens_again_gives_the_reshard_up(fleet_of):
+    fleet = fleet_of(reshard={"abortAfter": "5m"})
+    fleet.reshard_to(8)
+    fleet.until(lambda fleet: len(fleet.committed) == 1)
+    stuck = fleet.of_epoch(2)[1]
+    stuck.says = {"sink": {"up": False}}
+    fleet.until(lambda fleet: fleet.phase is ABORTING, every=5)
+    assert "nothing has moved for 5 min" in fleet.reshard.aborted_because
+
+    stuck.says = {}
+    fleet.until_phase(None)
+    assert fleet.active.epoch == 1
+
+
+def test_a_reshard_that_waits_for_the_budget_is_never_given_up(fleet_of):
+    fleet = fleet_of(reshard={"abortAfter": "1m"})
+    fleet.remaining = 0
+    fleet.reshard_to(8)
+    for _ in range(10):
+        fleet.pass_(elapsed=600)
+
+    assert fleet.phase is PREPARING
+
+
+def test_giving_up_does_not_bring_a_number_back_that_the_command_had_replaced(fleet):
+    fleet.request(to=6, manifest_shards=4)
+    fleet.until(lambda fleet: fleet.active.shard_count == 6 and fleet.reshard is None)
+    fleet.request(to=8, manifest_shards=4)
+    fleet.until_phase(WARMING)
+    fleet.request(abort=True)
+    fleet.pass_()
+    fleet.settle_down()
+
+    assert fleet.reshard is None
+    assert fleet.active.shard_count == 6

@@ -126,6 +126,14 @@ async def test_commands_are_named_as_a_person_gives_them_on_a_cluster(report, cl
         assert "`kubectl dgw reshard --resume`" in words
 
 
+async def test_to_begin_anew_means_to_make_the_resource_anew(report, cluster, status_of):
+    anew = "give all parts 8, stop it and run `discord-gateway up --fresh`, which forgets the sessions"
+    await report(status_of(Resharding=(False, "ReshardHeldBack", anew)))
+
+    (condition,) = [one for one in status(cluster)["conditions"] if one["type"] == "Resharding"]
+    assert condition["message"] == "give all parts 8, delete it and apply it again, which forgets the sessions"
+
+
 # Events.
 
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gateway_operator.core.status_model import Condition, ConditionStatus, GatewayStatus, Phase
+from gateway_operator.core.status_model import GatewayStatus
 from gateway_operator.kube.names import PREFIX
+from gateway_operator.kube.status_body import read_status
 from gateway_operator.model import API_VERSION
 
 from .api import RESOURCE, Api, ClusterError, Request, Trouble, objects
-
-_NOT_REPORTED = "the operator has not reported on it yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +115,9 @@ def _resource(found: Mapping[str, Any]) -> Resource:
 
 
 def _status(name: str, written: Mapping[str, Any]) -> GatewayStatus:
-    """The status subresource leaves out what is empty, and what only the leader tells: the rows."""
-    absent = {"phase": Phase.PENDING, "conditions": (), "shards": 0, "readyShards": 0, "guilds": 0, "active": None}
-    absent |= {"recommendedShards": None, "sessionStartLimit": None, "shardRows": ()}
-    whole = absent | dict(written) | {"name": name}
-    if (limit := written.get("sessionStartLimit")) is not None:
-        whole["sessionStartLimit"] = {"resetAt": None, **limit}
     try:
-        status = GatewayStatus.model_validate(whole)
+        return read_status(name, written)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         text = f"the status of {name} is not of this version of the command (status.{where}): update one of the two"
         raise ClusterError(Trouble.REFUSED, text) from None
-    there = {condition.type for condition in status.conditions}
-    missing = tuple(
-        Condition(type=kind, status=ConditionStatus.UNKNOWN, reason="NotReported", message=_NOT_REPORTED)
-        for kind in ("Ready", "Degraded")
-        if kind not in there
-    )
-    return status.model_copy(update={"conditions": (*status.conditions, *missing)})

@@ -3,7 +3,7 @@
 import base64
 from contextlib import suppress
 
-from gateway_operator.kube.api import CONFIG_MAP, DEPLOYMENT, SECRET, ApiError
+from gateway_operator.kube.api import CONFIG_MAP, DEPLOYMENT, GATEWAY, SECRET, ApiError
 from gateway_operator.kube.names import REVISION
 from gateway_operator.kube.runner import REREAD
 from gateway_operator.kube.state import state_format
@@ -188,6 +188,41 @@ async def test_a_state_that_cannot_be_read_is_told_and_nothing_is_begun(
     cluster.put(CONFIG_MAP, there)
     await passing(runner, passes=8)
     assert condition()["reason"] != "StateUnreadable"
+
+
+async def test_a_state_that_is_thrown_away_is_taken_from_the_status_which_kept_it(
+    runner_of, resource, cluster, condition, passing
+):
+    """As the message of `StateUnreadable` has told the person."""
+    resource()
+    await passing(runner_of(), passes=8)
+    before = cluster.look(GATEWAY, "mybot")["status"]["active"]
+    cluster.put(CONFIG_MAP, cluster.look(CONFIG_MAP, "mybot-state") | {"data": {"state.json": "spoilt"}})
+    await passing(runner := runner_of())
+    assert condition()["reason"] == "StateUnreadable"
+    assert "run on" in condition()["message"]
+    assert cluster.look(GATEWAY, "mybot")["status"]["active"] == before
+
+    with cluster.as_person():
+        await cluster.delete(CONFIG_MAP, "bots", "mybot-state")
+    await passing(runner, passes=8)
+    assert stored(cluster).active is not None
+    assert stored(cluster).term > 1_000_000, "pods heed no lower term than they have heard"
+
+
+async def test_an_operator_that_finds_no_secret_shows_the_pods_that_run_as_the_one_before_did(
+    runner_of, resource, cluster, condition, passing
+):
+    resource()
+    await passing(runner_of(), passes=8)
+    before = cluster.look(GATEWAY, "mybot")["status"]
+    with cluster.as_person():
+        await cluster.delete(SECRET, "bots", "mybot-token")
+    await passing(runner_of())
+
+    assert condition()["reason"] == "SecretMissing"
+    after = cluster.look(GATEWAY, "mybot")["status"]
+    assert after | {"conditions": before["conditions"]} == before
 
 
 async def test_a_wrong_spec_with_a_state_that_cannot_be_read_is_told(runner_of, resource, cluster, condition, passing):
