@@ -1,6 +1,7 @@
 """Grants leases to deliver a range that is on its way from one shard set to the other (invariant I1).
 
-The first is granted only when every giver has fenced. From then on each of the takers may have one, and another, until
+The first is granted only when every giver has fenced and every taker waits: what one taker delivers before another one
+proves unable comes again when the range is given back. From then on each of the takers may have one, and another, until
 the handover is over or closed; however long a taker goes without, it may go on under the same number.
 
 Pure: the times passed in are seconds on the operator's monotonic clock. A lease lasts from the taker's asking, which
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 from shardpod.contract import HandoverObserved
 
 from .world import LeaseView
+
+_ABLE = ("waiting", "live", "expired", "settled")
+"""The words of a taker that can deliver, or does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,11 @@ class LeaseBook:
         if self._view.closed:
             return NoLease("the handover is being given back")
         # A taker that was live may go on: its givers have fenced, and do not undo that.
-        if not (self._view.opened or live) and (missing := self._not_fenced(said)):
-            return NoLease(f"{missing} has not fenced the range yet")
+        if not (self._view.opened or live):
+            if missing := self._not_fenced(said):
+                return NoLease(f"{missing} has not fenced the range yet")
+            if missing := self._not_waiting(said):
+                return NoLease(f"{missing} is not ready to take the range")
         self._granted(now)
         return Lease(self._lasts)
 
@@ -85,6 +92,13 @@ class LeaseBook:
         if not self._givers:
             return "the other shard set"
         return next((name for name in sorted(self._givers) if not self._fenced(said(name))), None)
+
+    def _not_waiting(self, said: Callable[[str], HandoverObserved | None]) -> str | None:
+        return next((name for name in sorted(self._takers) if not self._waits(said(name))), None)
+
+    def _waits(self, said: HandoverObserved | None) -> bool:
+        """Or has begun to deliver already, under a lease of an operator before."""
+        return said is not None and (said.number, said.role) == (self._number, "taker") and said.state in _ABLE
 
     def _fenced(self, said: HandoverObserved | None) -> bool:
         return said is not None and (said.number, said.role, said.state) == (self._number, "giver", "fenced")

@@ -14,12 +14,15 @@ def said(state: str, *, number: int = NUMBER, role: str = "giver") -> HandoverOb
     return HandoverObserved.model_validate({"number": number, "role": role, "state": state})
 
 
+WAITS = said("waiting", role="taker")
+
+
 class Asking:
     """A book with two givers and two takers."""
 
     def __init__(self) -> None:
         self.book = LeaseBook()
-        self.says: dict[str, HandoverObserved] = {"a": said("fenced"), "b": said("fenced")}
+        self.says: dict[str, HandoverObserved] = dict.fromkeys("ab", said("fenced")) | dict.fromkeys("xy", WAITS)
         self.follow()
 
     def follow(self, *, number: int | None = NUMBER, closed: bool = False) -> None:
@@ -52,10 +55,36 @@ def test_when_all_givers_have_fenced_a_taker_may_deliver_from_its_asking_on(aski
     ],
 )
 def test_one_giver_that_has_not_fenced_keeps_all_takers_waiting(asking, word):
-    asking.says = {"a": said("fenced")} | ({} if word is None else {"b": word})
+    del asking.says["b"]
+    asking.says |= {} if word is None else {"b": word}
 
     assert asking.ask() == NoLease("b has not fenced the range yet")
     assert asking.book.view().until is None
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        None,
+        said("rehearsed", role="taker"),
+        said("lost", role="taker"),
+        said("waiting", role="taker", number=NUMBER - 1),
+        said("waiting"),
+    ],
+)
+def test_one_taker_that_is_not_ready_keeps_the_others_from_delivering_what_it_cannot(asking, word):
+    """Its part of the range would be given back, and with it what the others had delivered."""
+    del asking.says["y"]
+    asking.says |= {} if word is None else {"y": word}
+
+    assert asking.ask() == NoLease("y is not ready to take the range")
+    assert asking.book.view().until is None
+
+
+def test_a_taker_may_begin_beside_one_that_delivers_since_an_operator_before(asking):
+    asking.says["y"] = said("expired", role="taker")
+
+    assert asking.ask() == Lease(LASTS)
 
 
 def test_without_givers_nothing_is_known_and_nothing_granted(asking):
