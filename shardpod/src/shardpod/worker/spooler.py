@@ -237,7 +237,7 @@ class Spooler:
 
     async def _dead_letters(self) -> list[DeadLetter]:
         found: list[DeadLetter] = []
-        for file in self.files.values():
+        for file in tuple(self.files.values()):  # the next shard may open its own meanwhile
             try:
                 found += await self._in_thread(file.store.dead_letters)
             except StoreReplacedError as error:
@@ -275,7 +275,7 @@ class Spooler:
             if self._closed:
                 return
             self._closed = True
-            for file in self.files.values():
+            for file in tuple(self.files.values()):
                 await self._in_thread(file.store.close)
         self._thread.shutdown(wait=False)
 

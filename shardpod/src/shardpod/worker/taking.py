@@ -202,6 +202,11 @@ class Taking:
                 await self._confirm(shard, neighbour)
         except _TakenBackError:
             self._drop(shard)
+        except Exception:
+            # A fault that nobody foresaw must not leave the shard between two pods, where nobody would ever deliver it.
+            logger.exception("a shard could not be taken over", shard=shard.shard_id, of=neighbour.instance)
+            await self._pause()
+            self._drop(shard)
         finally:
             self._leave(shard.shard_id)
 

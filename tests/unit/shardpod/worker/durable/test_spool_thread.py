@@ -85,3 +85,20 @@ async def test_a_shard_that_is_handed_over_while_all_files_are_walked_through_di
     if meanwhile == "dead_letters":
         assert not store_path(tmp_path, 1).exists()
         assert store_path(tmp_path, 0).exists()
+
+
+@pytest.mark.parametrize("walk", ["dead_letters", "letter_keys"])
+async def test_a_shard_that_is_taken_over_while_all_files_are_walked_through_disturbs_nobody(tmp_path, walk):
+    """A transfer asks for all letters while the next one opens its file."""
+    loop = asyncio.get_running_loop()
+    spooler = Spooler(
+        tmp_path, max_bytes=2**20, session_of=lambda _shard: None, letters_dropped={}, now=loop.time, wall=loop.time
+    )
+    for shard_id in range(3):
+        await spooler.open(shard_id)
+    walking = asyncio.create_task(getattr(spooler, walk)())
+    await asyncio.sleep(0)  # it has the lock, and waits for the first file
+    await spooler.open(3)
+
+    assert not await walking
+    await spooler.close()

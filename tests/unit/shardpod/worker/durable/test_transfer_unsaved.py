@@ -154,3 +154,25 @@ async def test_a_giver_that_goes_away_is_not_waited_for(pods, disk):
     assert (b.worker._taking.is_finishing(3), pods.asked("Confirm")) == (False, [])
     assert a.holding is Holding.GIVEN
     await pods.all_is_delivered(b)
+
+
+async def test_a_fault_that_nobody_foresaw_leaves_no_shard_between_two_pods(pods, monkeypatch):
+    a = await with_a_backlog(pods)
+    b = pods.make("b")
+    await b.start(takes_from=["a"])
+    keep, failed = b.worker._taking._letters.keep, []
+
+    async def keep_later(letters):
+        if not failed:
+            failed.append(letters)
+            raise RuntimeError("dictionary changed size during iteration")
+        return await keep(letters)
+
+    monkeypatch.setattr(b.worker._taking._letters, "keep", keep_later)
+    await pods.discord.flow(5)
+    pods.bot.error = None
+    await asyncio.sleep(10)
+
+    assert failed
+    assert (a.holding, b.holding) == (Holding.GONE, Holding.HELD)
+    await pods.all_is_delivered(a, b, repeats=True)
