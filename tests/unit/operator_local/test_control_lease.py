@@ -74,12 +74,23 @@ def fenced(number: int = NUMBER) -> HandoverObserved:
     return HandoverObserved(number=number, role="giver", state="fenced")
 
 
+def waiting() -> HandoverObserved:
+    return HandoverObserved(number=NUMBER, role="taker", state="waiting")
+
+
 async def test_a_taker_is_granted_a_lease_when_its_giver_has_reported_its_fence(channel, book, clock):
-    async with channel.instance(GIVER, fenced()), channel.instance(TAKER) as taker:
+    async with channel.instance(GIVER, fenced()), channel.instance(TAKER, waiting()) as taker:
         answer = await asked(taker)
 
     assert (answer.lasts, answer.reason) == (4.0, None)
     assert book.view().until == clock.now + 4.0
+
+
+async def test_before_the_taker_itself_has_reported_that_it_waits_the_answer_says_so(channel):
+    async with channel.instance(GIVER, fenced()), channel.instance(TAKER) as taker:
+        answer = await asked(taker)
+
+    assert (answer.lasts, answer.reason) == (None, f"{TAKER} is not ready to take the range")
 
 
 @pytest.mark.parametrize("word", [None, fenced(NUMBER - 1)])

@@ -61,8 +61,11 @@ class Keeping:
         return logs
 
     def leased(self) -> bool:
-        fenced = HandoverObserved(number=1, role="giver", state="fenced")
-        answer = self.book.ask("x", 1, live=False, said=lambda _name: fenced, now=NOW)
+        said = {
+            "a": HandoverObserved(number=1, role="giver", state="fenced"),
+            "x": HandoverObserved(number=1, role="taker", state="waiting"),
+        }
+        answer = self.book.ask("x", 1, live=False, said=said.get, now=NOW)
         return not isinstance(answer, NoLease)
 
 
