@@ -78,7 +78,8 @@ class DeadLetterOffice:
 
     async def keep(self, letters: Collection[LetterSent]) -> tuple[str, ...]:
         """Keep what is here not yet, to be flushed; the keys of those that are here now."""
-        return self._keep(letters, await self._known())
+        # Every shard that is taken over asks, nearly always with none: then no file is read.
+        return self._keep(letters, await self._known()) if letters else ()
 
     def _keep(self, letters: Collection[LetterSent], known: set[str]) -> tuple[str, ...]:
         now = asyncio.get_running_loop().time()

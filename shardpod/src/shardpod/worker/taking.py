@@ -42,6 +42,7 @@ RESUME_PATIENCE = 4.0
 """Seconds to resume in; the giver takes the session back after five."""
 CONFIRM_AGAIN_AFTER = 5.0
 """Seconds after the start at which a giver that was not told, because of a crash, hears that its shard is safe."""
+_TAKEN_BACK = "the peer has not left it to this pod"
 _POLL = 0.002
 """Seconds between two looks whether a session is resumed: it takes milliseconds, once a transfer."""
 TAKEOVER_AFTER = 30.0
@@ -201,23 +202,23 @@ class Taking:
             if rest is None:
                 await self._confirm(shard, neighbour)
         except _TakenBackError:
-            self._drop(shard)
+            self._drop(shard, _TAKEN_BACK)
         except Exception:
             # A fault that nobody foresaw must not leave the shard between two pods, where nobody would ever deliver it.
             logger.exception("a shard could not be taken over", shard=shard.shard_id, of=neighbour.instance)
             await self._pause()
-            self._drop(shard)
+            self._drop(shard, "it could not be taken over")
         finally:
             self._leave(shard.shard_id)
 
-    def _drop(self, shard: Shard) -> None:
-        """Let go of a session that is another's by the giver's word, and ask anew.
+    def _drop(self, shard: Shard, why: str) -> None:
+        """Let go of a session that is another's by the giver's word, or only half here, and ask anew.
 
         What of it is in the queue is delivered all the same: the other gets it as well, if Discord still has it.
         """
         if shard.holding not in (Holding.TAKING, Holding.HELD):
             return  # it has been given on, and its next holder is told the same
-        logger.warning("the peer has not left its shard to this pod, asking again", shard=shard.shard_id)
+        logger.warning("asking anew for a shard", shard=shard.shard_id, why=why)
         shard.drop_taken(self._loop.time())
         self._loop.call_soon(self._dropped)  # by then this shard's task, which is about to end, has ended
 
@@ -332,7 +333,7 @@ class Taking:
         try:
             await self._confirm(shard, neighbour)
         except _TakenBackError:
-            self._drop(shard)
+            self._drop(shard, _TAKEN_BACK)
 
     def _confirm_again(self) -> None:
         """A shard that began by its own session may have been taken over before a crash, and not confirmed."""

@@ -22,6 +22,14 @@ def half_way(fleet_of):
     return fleet
 
 
+def aborted_in(fleet, phase):
+    """By the command, in this phase of the reshard that is under way."""
+    fleet.until_phase(phase)
+    fleet.request(abort=True)
+    fleet.until_phase(None)
+    fleet.settle_down()
+
+
 def break_pods(fleet, *firsts):
     """Those of the new set whose ranges begin with these shards never run again."""
     for pod in fleet.of_epoch(2):
@@ -107,10 +115,7 @@ def resharding(fleet):
 
 def test_the_number_of_before_and_then_that_one_again_begins_it_anew(fleet):
     fleet.reshard_to(8)
-    fleet.until_phase(STARTING)
-    fleet.request(abort=True)
-    fleet.until_phase(None)
-    fleet.settle_down()
+    aborted_in(fleet, STARTING)
     assert fleet.reshard is None
 
     fleet.reshard_to(4)
@@ -125,10 +130,7 @@ def test_a_number_that_stands_in_for_the_manifests_is_not_said_to_be_held_back(f
     fleet.request(to=8, manifest_shards=4)
     fleet.until(lambda fleet: fleet.active.shard_count == 8 and fleet.reshard is None)
     fleet.request(to=16, manifest_shards=4)
-    fleet.until_phase(STARTING)
-    fleet.request(abort=True)
-    fleet.until_phase(None)
-    fleet.settle_down()
+    aborted_in(fleet, STARTING)
 
     assert fleet.active.shard_count == 8
     assert why_held_back(fleet.gateway.spec, fleet.world()) is None
@@ -236,10 +238,7 @@ def test_giving_up_does_not_bring_a_number_back_that_the_command_had_replaced(fl
     fleet.request(to=6, manifest_shards=4)
     fleet.until(lambda fleet: fleet.active.shard_count == 6 and fleet.reshard is None)
     fleet.request(to=8, manifest_shards=4)
-    fleet.until_phase(WARMING)
-    fleet.request(abort=True)
-    fleet.pass_()
-    fleet.settle_down()
+    aborted_in(fleet, WARMING)
 
     assert fleet.reshard is None
     assert fleet.active.shard_count == 6

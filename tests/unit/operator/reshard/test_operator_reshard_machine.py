@@ -114,11 +114,17 @@ def test_the_old_set_is_kept_for_the_drain_delay(fleet_of):
     assert fleet.active.shard_count == 8
 
 
-def test_the_old_set_is_kept_until_it_has_delivered_all_however_long_the_bot_is_away(fleet_of):
+@pytest.fixture
+def draining(fleet_of):
+    """With five minutes until what does not move is given up."""
     fleet = fleet_of(reshard={"abortAfter": "5m"})
     fleet.reshard_to(8)
     fleet.until_phase(DRAINING)
-    old = fleet.of_epoch(1)[0]
+    return fleet
+
+
+def test_the_old_set_is_kept_until_it_has_delivered_all_however_long_the_bot_is_away(draining):
+    fleet, old = draining, draining.of_epoch(1)[0]
     for left in ({"queue": {"events": 3}}, {"dead_letters": 1}):
         old.says = left
         for _ in range(100):
@@ -131,11 +137,8 @@ def test_the_old_set_is_kept_until_it_has_delivered_all_however_long_the_bot_is_
     assert fleet.active.shard_count == 8
 
 
-def test_an_old_pod_that_nobody_can_ask_does_not_keep_its_set_for_ever(fleet_of):
-    fleet = fleet_of(reshard={"abortAfter": "5m"})
-    fleet.reshard_to(8)
-    fleet.until_phase(DRAINING)
-    old = fleet.of_epoch(1)[0]
+def test_an_old_pod_that_nobody_can_ask_does_not_keep_its_set_for_ever(draining):
+    fleet, old = draining, draining.of_epoch(1)[0]
     old.says["queue"] = {"events": 3}
     fleet.pass_(elapsed=60)
     old.connected = False

@@ -68,16 +68,30 @@ async def test_the_loop_goes_on_while_the_disk_is_slow(rig, until, tmp_path):
     assert await flush
 
 
-@pytest.mark.parametrize("meanwhile", ["dead_letters", "close"])
-async def test_a_shard_that_is_handed_over_while_all_files_are_walked_through_disturbs_nobody(tmp_path, meanwhile):
+@pytest.fixture
+async def walked_through(tmp_path):
+    """A spooler of three files, and a task that does something with all of them: it waits for the first."""
     loop = asyncio.get_running_loop()
     spooler = Spooler(
         tmp_path, max_bytes=2**20, session_of=lambda _shard: None, letters_dropped={}, now=loop.time, wall=loop.time
     )
     for shard_id in range(3):
         await spooler.open(shard_id)
-    walking = asyncio.create_task(getattr(spooler, meanwhile)())
-    await asyncio.sleep(0)  # it has the lock, and waits for the first file
+
+    async def walk(what):
+        walking = asyncio.create_task(getattr(spooler, what)())
+        await asyncio.sleep(0)  # it has the lock
+        return spooler, walking
+
+    yield walk
+    await spooler.close()
+
+
+@pytest.mark.parametrize("meanwhile", ["dead_letters", "close"])
+async def test_a_shard_that_is_handed_over_while_all_files_are_walked_through_disturbs_nobody(
+    tmp_path, walked_through, meanwhile
+):
+    spooler, walking = await walked_through(meanwhile)
     await asyncio.gather(walking, spooler.delete(1))
     await spooler.close()
 
@@ -88,17 +102,9 @@ async def test_a_shard_that_is_handed_over_while_all_files_are_walked_through_di
 
 
 @pytest.mark.parametrize("walk", ["dead_letters", "letter_keys"])
-async def test_a_shard_that_is_taken_over_while_all_files_are_walked_through_disturbs_nobody(tmp_path, walk):
+async def test_a_shard_that_is_taken_over_while_all_files_are_walked_through_disturbs_nobody(walked_through, walk):
     """A transfer asks for all letters while the next one opens its file."""
-    loop = asyncio.get_running_loop()
-    spooler = Spooler(
-        tmp_path, max_bytes=2**20, session_of=lambda _shard: None, letters_dropped={}, now=loop.time, wall=loop.time
-    )
-    for shard_id in range(3):
-        await spooler.open(shard_id)
-    walking = asyncio.create_task(getattr(spooler, walk)())
-    await asyncio.sleep(0)  # it has the lock, and waits for the first file
+    spooler, walking = await walked_through(walk)
     await spooler.open(3)
 
     assert not await walking
-    await spooler.close()
